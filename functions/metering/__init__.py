@@ -1,0 +1,1 @@
+"""What was used: events, segments, sessions and windows. Pure: no AWS, no clock, no environment."""

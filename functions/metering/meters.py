@@ -1,0 +1,91 @@
+"""A meter: what is counted, and how. The public shape is in api.md under Catalogue."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
+
+from metering.times import format_duration, parse_duration
+
+Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:@|=+-]{1,128}$")]
+DimensionName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Aggregation = Literal["sum", "count", "min", "max", "latest", "unique", "duration"]
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("names a dimension twice")
+    return names
+
+
+DimensionNames = Annotated[tuple[DimensionName, ...], AfterValidator(_distinct)]
+
+
+# Milliseconds inside, `15m` outside.
+Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")]
+
+
+class Meter(BaseModel):
+    """What users define with `PUT /v1/meters/{key}`. Durations are milliseconds inside and `15m` in JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Key
+    name: str = ""
+    aggregation: Aggregation
+    unit: str | None = None
+    dimensions: DimensionNames = ()
+    unique_by: DimensionName | None = None
+    session: DimensionNames = ()
+    weight: DimensionName | None = None
+    round_up: Duration = 1
+    minimum: Duration = 0
+    max_duration: Duration | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_aggregation(self) -> "Meter":
+        faults = list(self._misfits())
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _misfits(self) -> list[str]:
+        duration = self.aggregation == "duration"
+        given = self.model_fields_set
+        rules = (
+            (
+                duration and not self.session,
+                "a duration needs `session`: the dimensions that tie start to stop",
+            ),
+            (
+                duration and self.unit is not None,
+                "the unit of a duration is fixed: leave `unit` out",
+            ),
+            (duration and self.round_up < 1, "`round_up` must be at least 1ms"),
+            (duration and self.max_duration == 0, "`max_duration` must be above zero"),
+            (
+                self.aggregation == "unique" and not self.unique_by,
+                "a unique meter needs `unique_by`",
+            ),
+            (
+                self.aggregation != "unique" and "unique_by" in given,
+                "`unique_by` belongs to unique meters",
+            ),
+            *(
+                (not duration and name in given, f"`{name}` belongs to duration meters")
+                for name in ("session", "weight", "round_up", "minimum", "max_duration")
+            ),
+        )
+        return [fault for broken, fault in rules if broken]
+
+    @property
+    def is_duration(self) -> bool:
+        """Whether start and stop events are paired, rather than values folded."""
+        return self.aggregation == "duration"

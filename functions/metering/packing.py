@@ -1,0 +1,36 @@
+"""Canonical JSON and its compression: the one way in which packed values become bytes."""
+
+import hashlib
+import json
+import zlib
+from typing import Any
+
+from metering.errors import Unreadable
+
+
+def canonical(value: object) -> bytes:
+    """The bytes that mean this value, the same ones however its mappings were built."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest(content: bytes) -> str:
+    """128 bits of SHA-256, as hexadecimal: enough that two contents never share a key."""
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def compress(content: bytes) -> bytes:
+    """Deflate without a header; the level is zlib's own, as higher ones gain nothing on such data."""
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(content) + packer.flush()
+
+
+def unpack_json(data: bytes) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Read back what `compress(canonical(value))` wrote.
+
+    Raises:
+        Unreadable: the bytes are damaged.
+    """
+    try:
+        return json.loads(zlib.decompress(data, wbits=-15))
+    except (zlib.error, ValueError):
+        raise Unreadable("the packed bytes cannot be read") from None

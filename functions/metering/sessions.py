@@ -1,0 +1,154 @@
+"""Sessions: start and stop edges of one resource become intervals. Laws 4.5 and 4.6."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import groupby
+from typing import Literal
+
+from metering.decimals import EXACT, decimal_of
+from metering.events import Dimensions, Event, winners
+from metering.meters import Meter
+from metering.packing import canonical, digest
+
+ClosedBy = Literal["stop", "start", "max_duration", "ends_at", "open", "orphan", "void"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One interval in which a resource ran, or what an edge left that makes none.
+
+    Attributes:
+        resource: the digest of its meter's session dimensions (`resource_of`).
+        id: the id of its start edge; with resource and start it is the session's identity.
+        end: exclusive; None while it is open.
+        closed_by: why it ended. `orphan` is a stop that ended nothing, `void` a start that was taken back: neither
+            counts.
+        weight: what a millisecond of it counts.
+        dimensions: those of its start edge.
+    """
+
+    resource: str
+    id: str
+    start: int
+    end: int | None
+    closed_by: ClosedBy
+    weight: Decimal
+    dimensions: Dimensions
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a session that is billed."""
+        return self.closed_by not in {"orphan", "void"}
+
+    @property
+    def identity(self) -> tuple[str, int, str]:
+        """What makes a later fact about it supersede an earlier one."""
+        return self.resource, self.start, self.id
+
+
+def resource_of(meter: Meter, event: Event) -> str:
+    """Name the resource whose edges tie together: the digest of the values of the meter's session dimensions."""
+    given = dict(event.dimensions)
+    return digest(canonical([given[name] for name in meter.session]))
+
+
+def pair(edges: Iterable[Event], meter: Meter, now: int, ends_at: int | None = None) -> list[Session]:
+    """Pair the edges of ONE resource; orphan stops and voided starts come along as sessions that do not count.
+
+    A session ends at the earliest of the next stop, the next start, its start + `max_duration` and `ends_at`; it is
+    open while none of these has come by `now`. The order and repetition of `edges` do not matter.
+    """
+    kept, _ = winners(edges)
+    pairing = _Pairing(meter)
+    for instant, together in groupby((edge for edge in kept if not edge.void), key=lambda edge: edge.timestamp):
+        pairing.take(instant, list(together))
+    pairing.finish(now, ends_at)
+    taken_back = [_session(meter, edge, edge.timestamp, "void") for edge in kept if edge.void]
+    return sorted(pairing.sessions + taken_back, key=lambda session: session.identity)
+
+
+class _Pairing:
+    """The state of one walk along the edges of a resource."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self.sessions: list[Session] = []
+        self.running: Event | None = None
+
+    def take(self, instant: int, together: Sequence[Event]) -> None:
+        """Take all live edges of one instant: stops first where a session is open as it comes, else starts."""
+        limit = self._limit()
+        if limit is not None and limit < instant:
+            self._close(limit, "max_duration")
+        stops = [edge for edge in together if edge.type == "stop"]
+        starts = [edge for edge in together if edge.type == "start"]
+        for edge in stops + starts if self.running else starts + stops:
+            if edge.type == "start":
+                self._close(instant, "start")
+                self.running = edge
+            elif self.running:
+                self._close(instant, "stop")
+            else:
+                self.sessions.append(_session(self.meter, edge, instant, "orphan"))
+
+    def finish(self, now: int, ends_at: int | None) -> None:
+        """Decide about the session that no edge has ended."""
+        if self.running is None:
+            return
+        limit = self._limit()
+        ends: list[tuple[int, ClosedBy]] = []
+        if limit is not None:
+            ends.append((limit, "max_duration"))
+        if ends_at is not None:
+            ends.append((ends_at, "ends_at"))
+        if ends and min(ends)[0] <= now:
+            self._close(*min(ends))
+        else:
+            self.sessions.append(_session(self.meter, self.running, None, "open"))
+
+    def _limit(self) -> int | None:
+        if self.running is None or self.meter.max_duration is None:
+            return None
+        return self.running.timestamp + self.meter.max_duration
+
+    def _close(self, instant: int, reason: ClosedBy) -> None:
+        if self.running:
+            self.sessions.append(_session(self.meter, self.running, instant, reason))
+        self.running = None
+
+
+def _session(meter: Meter, edge: Event, end: int | None, closed_by: ClosedBy) -> Session:
+    weight = dict(edge.dimensions).get(meter.weight) if meter.weight else None
+    counts = closed_by not in {"orphan", "void"}
+    return Session(
+        resource=resource_of(meter, edge),
+        id=edge.id,
+        start=edge.timestamp,
+        end=end,
+        closed_by=closed_by,
+        weight=decimal_of(weight) if counts and weight is not None else Decimal(1),
+        dimensions=edge.dimensions,
+    )
+
+
+def billed_until(session: Session, meter: Meter, instant: int) -> Decimal:
+    """Q(t): what the session is billed up to an instant, in milliseconds × weight; 0 up to its start.
+
+    Its part in [a, b) is Q(b) − Q(a), so parts telescope to the whole and none depends on what comes later (law 4.6).
+    A session without length is billed its `minimum`, in the moment it begins.
+    """
+    if instant <= session.start or not session.counts:
+        return Decimal(0)
+    end = instant if session.end is None else min(instant, session.end)
+    length = max(end - session.start, meter.minimum)
+    rounded = -(-length // meter.round_up) * meter.round_up
+    return EXACT.multiply(Decimal(rounded), session.weight)
+
+
+def last_possible_end(session: Session, meter: Meter, ends_at: int | None = None) -> int | None:
+    """When an open session ends at the latest without any further edge; None if it may run for ever."""
+    limits = [ends_at] if ends_at is not None else []
+    if meter.max_duration is not None:
+        limits.append(session.start + meter.max_duration)
+    return min(limits, default=None)

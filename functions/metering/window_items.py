@@ -1,0 +1,139 @@
+"""How windows, open sessions and facts are written down: canonical JSON, compressed. Shapes only, no meaning."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from metering.decimals import text
+from metering.errors import Unreadable
+from metering.events import Dimensions
+from metering.packing import canonical, compress, digest, unpack_json
+from metering.segments import Segment
+from metering.sessions import Session
+from metering.times import QUARTER, hour_name
+from metering.windows import Fact, Slots, Tally
+
+
+def pack_slots(slots: Slots) -> bytes:
+    """Write a window: the same usage gives the same bytes."""
+    combinations = sorted({dimensions for _, dimensions in slots})
+    index = {combination: position for position, combination in enumerate(combinations)}
+    rows = [
+        [quarter // QUARTER, index[dimensions], *_tally_row(slots[quarter, dimensions])]
+        for quarter, dimensions in sorted(slots)
+    ]
+    return compress(canonical({"dimensions": [dict(each) for each in combinations], "rows": rows}))
+
+
+def _tally_row(tally: Tally) -> list[object]:
+    latest = tally.latest and [tally.latest[0], tally.latest[1], text(tally.latest[2])]
+    row: list[object] = [
+        tally.events,
+        text(tally.quantity),
+        text(tally.amount),
+        _optional(tally.least),
+        _optional(tally.most),
+        latest,
+        sorted(tally.values),
+    ]
+    while not row[-1] or row[-1] == "0":
+        if len(row) == 1:
+            break
+        row.pop()
+    return row
+
+
+def _optional(value: Decimal | None) -> str | None:
+    return None if value is None else text(value)
+
+
+def unpack_slots(data: bytes) -> dict[tuple[int, Dimensions], Tally]:
+    """Read a window back.
+
+    Raises:
+        Unreadable: the content is damaged.
+    """
+    content = unpack_json(data)
+    try:
+        combinations = [tuple(sorted(each.items())) for each in content["dimensions"]]
+        return {(row[0] * QUARTER, combinations[row[1]]): _read_tally(row[2:]) for row in content["rows"]}
+    except (KeyError, IndexError, TypeError, ArithmeticError):
+        raise Unreadable("the window's rows do not fit together") from None
+
+
+def _read_tally(row: Sequence[Any]) -> Tally:
+    # Trailing cells that say nothing are not written.
+    defaults: list[Any] = [0, "0", "0", None, None, None, ()]
+    events, total, amount, least, most, latest, values = [*row, *defaults[len(row) :]]
+    return Tally(
+        events=events,
+        quantity=Decimal(total),
+        amount=Decimal(amount),
+        least=None if least is None else Decimal(least),
+        most=None if most is None else Decimal(most),
+        latest=(latest[0], latest[1], Decimal(latest[2])) if latest else None,
+        values=frozenset(values),
+    )
+
+
+def facts_segment(customer: str, meter: str, hour: int, facts: Iterable[Fact]) -> Segment:
+    """Address facts to an hour: one item beside the hour's segments; the same facts are the same item."""
+    rows = sorted(([*_session_row(fact.session), *fact.rank] for fact in facts), key=canonical)
+    content = canonical(rows)
+    partition = f"{customer}#{meter}#{hour_name(hour)}"
+    return Segment(partition, f"facts#{digest(content)}", hour, compress(content))
+
+
+def unpack_facts(data: bytes) -> list[Fact]:
+    """Read facts back.
+
+    Raises:
+        Unreadable: the content is damaged.
+    """
+    rows = unpack_json(data)
+    try:
+        return [Fact(_read_session(row), (row[7], row[8])) for row in rows]
+    except (IndexError, TypeError, ArithmeticError):
+        raise Unreadable("the facts cannot be read") from None
+
+
+def pack_sessions(sessions: Iterable[Session]) -> bytes:
+    """Write the open sessions of an hour; the same ones give the same bytes, whatever their order."""
+    return compress(canonical(sorted(map(_session_row, sessions), key=canonical)))
+
+
+def unpack_sessions(data: bytes) -> list[Session]:
+    """Read open sessions back.
+
+    Raises:
+        Unreadable: the content is damaged.
+    """
+    rows = unpack_json(data)
+    try:
+        return [_read_session(row) for row in rows]
+    except (IndexError, TypeError, ArithmeticError):
+        raise Unreadable("the open sessions cannot be read") from None
+
+
+def _session_row(session: Session) -> list[Any]:
+    return [
+        session.resource,
+        session.start,
+        session.id,
+        session.end,
+        session.closed_by,
+        text(session.weight),
+        dict(session.dimensions),
+    ]
+
+
+def _read_session(row: Sequence[Any]) -> Session:
+    return Session(
+        resource=row[0],
+        start=row[1],
+        id=row[2],
+        end=row[3],
+        closed_by=row[4],
+        weight=Decimal(row[5]),
+        dimensions=tuple(sorted(row[6].items())),
+    )

@@ -1,0 +1,286 @@
+"""Windows are caches of a fold: usage by quarter of an hour and dimension combination. Laws 4.3, 4.4, 4.6 and 4.7."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import reduce
+
+from metering.decimals import EXACT
+from metering.events import Conflict, Dimensions, Event, winners
+from metering.meters import Meter
+from metering.sessions import Session, billed_until, last_possible_end
+from metering.times import DAY, HOUR, QUARTER, floor
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What is known of the usage of one slot; enough for every aggregation, and mergeable for each of them.
+
+    Attributes:
+        events: live events; for durations, the sessions that start in the slot.
+        quantity: the sum of values, or of milliseconds × weight.
+        amount: the sum of the events' own amounts.
+        least, most: the extremes of the values, None where there are none.
+        latest: (timestamp, id, value) of the last event, None where there is none.
+        values: the distinct values of the meter's `unique_by`.
+    """
+
+    events: int = 0
+    quantity: Decimal = Decimal(0)
+    amount: Decimal = Decimal(0)
+    least: Decimal | None = None
+    most: Decimal | None = None
+    latest: tuple[int, str, Decimal] | None = None
+    values: frozenset[str] = frozenset()
+
+
+Slot = tuple[int, Dimensions]
+"""The start of a quarter of an hour, and a combination of the meter's dimensions."""
+
+Slots = Mapping[Slot, Tally]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What pair says about one session; of several about the same one the highest rank holds (law 4.5).
+
+    Attributes:
+        rank: (stream label, sequence number) of the record that made pair compute it.
+    """
+
+    session: Session
+    rank: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The usage of one meter and one dimension combination over some interval: what billing rates.
+
+    Attributes:
+        dimensions: sorted (name, value) pairs; a name that the events lacked is absent.
+        quantity: by the meter's aggregation; milliseconds × weight for durations.
+        events: how many live events, or sessions started.
+        amount: the sum of the events' own amounts.
+    """
+
+    meter: str
+    dimensions: Dimensions
+    quantity: Decimal
+    events: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What the fold of some events and facts gives: usage by slot, the sessions still open, and conflicts met."""
+
+    slots: Slots
+    open: tuple[Session, ...]
+    conflicts: tuple[Conflict, ...]
+
+
+def merge_tallies(one: Tally, other: Tally) -> Tally:
+    """Join two tallies; associative and commutative, with `Tally()` as its identity."""
+    return Tally(
+        events=one.events + other.events,
+        quantity=EXACT.add(one.quantity, other.quantity),
+        amount=EXACT.add(one.amount, other.amount),
+        least=min((each for each in (one.least, other.least) if each is not None), default=None),
+        most=max((each for each in (one.most, other.most) if each is not None), default=None),
+        latest=max(
+            (each for each in (one.latest, other.latest) if each),
+            key=lambda last: last[:2],
+            default=None,
+        ),
+        values=one.values | other.values,
+    )
+
+
+def merge(*several: Slots) -> Slots:
+    """Join windows slot by slot; associative and commutative, with no window at all as its identity."""
+    merged: dict[Slot, Tally] = {}
+    for slots in several:
+        for slot, tally in slots.items():
+            merged[slot] = merge_tallies(merged[slot], tally) if slot in merged else tally
+    return merged
+
+
+def fold(
+    meter: Meter,
+    events: Iterable[Event] = (),
+    facts: Iterable[Fact] = (),
+    start: int | None = None,
+    end: int | None = None,
+) -> Folded:
+    """Fold what happened into usage by slot, of the interval [start, end) only where one is given.
+
+    The order and repetition of events and facts do not matter (law 4.1, and the rank of law 4.5). A session is open
+    in the fold that holds its start; its usage up to now is added by whoever reads (law 4.7).
+    """
+    kept, conflicts = winners(events)
+    tallies: defaultdict[Slot, list[Tally]] = defaultdict(list)
+    for event in kept:
+        if not event.void and _within(event.timestamp, start, end):
+            tallies[_slot(meter, event.timestamp, event.dimensions)].append(_tally(meter, event))
+    still_open = []
+    for session in _latest_sessions(facts):
+        if session.closed_by == "open":
+            still_open += [session] if _within(session.start, start, end) else []
+        elif session.counts:
+            for slot, tally in _parts(meter, session, start, end):
+                tallies[slot].append(tally)
+    slots = {slot: reduce(merge_tallies, several) for slot, several in tallies.items()}
+    return Folded(slots, tuple(still_open), tuple(conflicts))
+
+
+def _within(instant: int, start: int | None, end: int | None) -> bool:
+    return (start is None or start <= instant) and (end is None or instant < end)
+
+
+def _slot(meter: Meter, instant: int, dimensions: Dimensions) -> Slot:
+    declared = tuple(pair for pair in dimensions if pair[0] in meter.dimensions)
+    return floor(instant, QUARTER), declared
+
+
+def _tally(meter: Meter, event: Event) -> Tally:
+    counted = Tally(events=1, amount=event.amount or Decimal(0))
+    value = event.value
+    if meter.aggregation == "unique":
+        return replace(counted, values=frozenset({dict(event.dimensions)[meter.unique_by or ""]}))
+    if value is None or meter.aggregation == "count":
+        return counted
+    return {
+        "sum": lambda: replace(counted, quantity=value),
+        "min": lambda: replace(counted, least=value),
+        "max": lambda: replace(counted, most=value),
+        "latest": lambda: replace(counted, latest=(event.timestamp, event.id, value)),
+    }[meter.aggregation]()
+
+
+def _latest_sessions(facts: Iterable[Fact]) -> list[Session]:
+    """Of each session the fact of the highest rank; at one rank a fixed rule, whatever the order of arrival."""
+    kept: dict[tuple[str, int, str], Fact] = {}
+    for fact in facts:
+        holder = kept.get(fact.session.identity)
+        if holder is None or _fact_precedence(fact) > _fact_precedence(holder):
+            kept[fact.session.identity] = fact
+    return [kept[identity].session for identity in sorted(kept)]
+
+
+def _fact_precedence(fact: Fact) -> tuple[tuple[str, int], bool, int, str]:
+    return fact.rank, fact.session.end is not None, fact.session.end or 0, fact.session.closed_by
+
+
+def _parts(meter: Meter, session: Session, start: int | None, end: int | None) -> Iterator[tuple[Slot, Tally]]:
+    """Cut one closed session at the quarters of an hour; a slot in which nothing of it falls is left out."""
+    last = session.start if session.end is None else max(session.start, session.end - 1)
+    quarter = floor(max(session.start, start or 0), QUARTER)
+    while quarter <= last and (end is None or quarter < end):
+        part = part_of(session, meter, quarter, quarter + QUARTER)
+        begun = 1 if quarter <= session.start < quarter + QUARTER else 0
+        if part or begun:
+            yield _slot(meter, quarter, session.dimensions), Tally(events=begun, quantity=part)
+        quarter += QUARTER
+
+
+def part_of(session: Session, meter: Meter, start: int, end: int) -> Decimal:
+    """The part of a session's quantity that falls in [start, end): Q(end) − Q(start)."""
+    return EXACT.subtract(billed_until(session, meter, end), billed_until(session, meter, start))
+
+
+def quantity(meter: Meter, tally: Tally) -> Decimal:
+    """What a tally amounts to under the meter's aggregation; 0 where nothing was seen."""
+    return {
+        "sum": tally.quantity,
+        "duration": tally.quantity,
+        "count": Decimal(tally.events),
+        "min": tally.least or Decimal(0),
+        "max": tally.most or Decimal(0),
+        "latest": tally.latest[2] if tally.latest else Decimal(0),
+        "unique": Decimal(len(tally.values)),
+    }[meter.aggregation]
+
+
+def tallies_between(
+    meter: Meter,
+    slots: Slots,
+    open_sessions: Sequence[Session],
+    start: int,
+    end: int,
+    at: int,
+    ends_at: int | None = None,
+) -> dict[Dimensions, Tally]:
+    """Join the usage of [start, end) by dimension combination, open sessions measured as if they stopped at `at`.
+
+    `start` and `end` lie on quarters of an hour (law 4.3), or `end` is beyond all usage. `ends_at` is the customer's
+    end, at which open sessions end at the latest.
+    """
+    joined: defaultdict[Dimensions, list[Tally]] = defaultdict(list)
+    for (quarter, dimensions), tally in slots.items():
+        if start <= quarter < end:
+            joined[dimensions].append(tally)
+    for session in open_sessions:
+        accrued = accrued_between(session, meter, start, end, at, ends_at)
+        if accrued:
+            _, dimensions = _slot(meter, start, session.dimensions)
+            joined[dimensions].append(accrued)
+    return {dimensions: reduce(merge_tallies, several) for dimensions, several in joined.items()}
+
+
+def accrued_between(
+    session: Session, meter: Meter, start: int, end: int, at: int, ends_at: int | None = None
+) -> Tally | None:
+    """What an open session has used in [start, end) as of the instant `at`; None if nothing yet."""
+    if session.start > at or session.start >= end:
+        return None
+    limit = last_possible_end(session, meter, ends_at)
+    measured = replace(session, end=at if limit is None else min(at, limit))
+    part = part_of(measured, meter, start, end)
+    begun = 1 if start <= session.start < end else 0
+    return Tally(events=begun, quantity=part) if part or begun else None
+
+
+def usage_between(
+    meter: Meter,
+    slots: Slots,
+    open_sessions: Sequence[Session],
+    start: int,
+    end: int,
+    at: int,
+    ends_at: int | None = None,
+) -> list[Usage]:
+    """The usage of [start, end) by dimension combination, in order of dimensions; see `tallies_between`."""
+    joined = tallies_between(meter, slots, open_sessions, start, end, at, ends_at)
+    return [
+        Usage(
+            meter.key,
+            dimensions,
+            quantity(meter, joined[dimensions]),
+            joined[dimensions].events,
+            joined[dimensions].amount,
+        )
+        for dimensions in sorted(joined)
+    ]
+
+
+def cover(start: int, end: int) -> tuple[list[int], list[int], list[int]]:
+    """Split [start, end) into whole days, whole hours and quarters, the fewest there are (law 4.4).
+
+    `start` and `end` are cut to the quarter of an hour. Returns the starts of the days, hours and quarters.
+    """
+    start, end = floor(start, QUARTER), floor(end, QUARTER)
+    days: list[int] = []
+    hours: list[int] = []
+    quarters: list[int] = []
+    while start < end:
+        if start % DAY == 0 and start + DAY <= end:
+            days.append(start)
+            start += DAY
+        elif start % HOUR == 0 and start + HOUR <= end:
+            hours.append(start)
+            start += HOUR
+        else:
+            quarters.append(start)
+            start += QUARTER
+    return days, hours, quarters
