@@ -1,0 +1,189 @@
+"""The one asset of all functions: the source of `functions/` and what it imports, for a platform.
+
+Built without Docker, only when an input changed, into a folder named after the hash of its inputs,
+so that two processes may build at once and nobody's folder changes under it.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+Platform = Literal["lambda", "local"]
+
+_ROOT = Path(__file__).parent.parent
+_FUNCTIONS = _ROOT / "functions"
+_LOCK = _ROOT / "requirements.lock"
+
+# What the functions import beside the standard library and the runtime's own boto3.
+RUNTIME = ("aws-lambda-powertools", "pydantic", "stripe", "tzdata")
+# The rest of functions/ is for users' machines, or for readers.
+_LEFT_OUT = ("taximeter", "__pycache__")
+
+LAMBDA_PYTHON = "3.13"
+
+
+def build(platform: Platform, root: Path = _ROOT / ".build") -> Path:
+    """The folder that holds the asset for a platform, built when it is not there yet.
+
+    Args:
+        platform: `lambda` for arm64 Lambda, `local` for this machine and this interpreter.
+        root: Where builds are kept.
+
+    Raises:
+        RuntimeError: The wheels for Lambda could not be had.
+    """
+    libraries = _once(root / platform / "libraries", *_libraries(platform))
+    interpreter = _interpreter(platform)
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
+        for path in _sources():
+            target = folder / path.relative_to(_FUNCTIONS)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        for package in sorted({path.relative_to(_FUNCTIONS).parts[0] for path in _sources()}):
+            _compile(folder / package, folder, interpreter)
+
+    digest = hashlib.sha256(libraries.name.encode())
+    for path in _sources():
+        digest.update(str(path.relative_to(_FUNCTIONS)).encode() + b"\0" + path.read_bytes())
+    return _once(root / platform / "asset", digest.hexdigest(), fill)
+
+
+def _sources() -> list[Path]:
+    """The files of functions/ that are deployed, in a fixed order."""
+    return sorted(
+        path
+        for path in _FUNCTIONS.rglob("*")
+        if path.is_file()
+        and path.suffix not in (".md", ".pyc")
+        and not set(path.relative_to(_FUNCTIONS).parts) & set(_LEFT_OUT)
+    )
+
+
+def _once(parent: Path, digest: str, fill: Callable[[Path], None]) -> Path:
+    """The folder of this digest, filled by whoever comes first and never changed after."""
+    folder = parent / digest[:16]
+    if folder.is_dir():
+        return folder
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix="unfinished-") as temporary:
+        unfinished = Path(temporary) / "content"
+        unfinished.mkdir()
+        fill(unfinished)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            # Another process was faster, with the same content.
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def _libraries(platform: Platform) -> tuple[str, Callable[[Path], None]]:
+    """The digest of the libraries for a platform, and what puts them into a folder."""
+    interpreter = _interpreter(platform)
+    if platform == "local":
+        versions = [f"{d.name}=={d.version}" for d in _installed()]
+        fill = _copy_installed
+    else:
+        versions = [_LOCK.read_text(encoding="utf-8"), *RUNTIME]
+        fill = _download
+
+    def filled(folder: Path) -> None:
+        fill(folder)
+        _compile(folder, folder, interpreter)
+
+    inputs = [str(interpreter and interpreter.name), sys.version, *versions]
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest(), filled
+
+
+def _installed() -> list[importlib.metadata.Distribution]:
+    """The installed distributions that the functions need, requirements of requirements too."""
+    found: dict[str, importlib.metadata.Distribution] = {}
+    wanted = list(RUNTIME)
+    while wanted:
+        name = _plain(wanted.pop())
+        if name not in found:
+            found[name] = importlib.metadata.distribution(name)
+            wanted.extend(_requirements(found[name]))
+    return [found[name] for name in sorted(found)]
+
+
+def _requirements(distribution: importlib.metadata.Distribution) -> Iterator[str]:
+    """The names of what a distribution needs without its extras.
+
+    What it needs only on some platforms or versions counts where it is installed.
+    """
+    for line in distribution.requires or ():
+        requirement, _, marker = line.partition(";")
+        name = re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]
+        if not marker or ("extra" not in marker and _is_installed(name)):
+            yield name
+
+
+def _is_installed(name: str) -> bool:
+    return any(importlib.metadata.distributions(name=name))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _copy_installed(folder: Path) -> None:
+    for distribution in _installed():
+        for file in distribution.files or ():
+            # Scripts are outside of the packages' folder, and caches are made anew.
+            if ".." in file.parts or "__pycache__" in file.parts:
+                continue
+            target = folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(file.locate()), target)
+
+
+def _download(folder: Path) -> None:
+    """Install the locked wheels for Lambda's platform."""
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"),
+        *("--target", str(folder), "--only-binary=:all:", "--require-hashes"),
+        *("--implementation", "cp", "--python-version", LAMBDA_PYTHON),
+        *("--platform", "manylinux_2_28_aarch64", "--platform", "manylinux2014_aarch64"),
+        *("--requirement", str(_LOCK)),
+    ]
+    done = subprocess.run(command, check=False)  # noqa: S603 - our own command, no shell
+    if done.returncode != 0:
+        message = "the wheels for Lambda could not be installed"
+        raise RuntimeError(message)
+    shutil.rmtree(folder / "bin", ignore_errors=True)
+
+
+def _interpreter(platform: Platform) -> Path | None:
+    """A Python of the version that will run the asset, or None when there is none here."""
+    if platform == "local" or sys.version.startswith(f"{LAMBDA_PYTHON}."):
+        return Path(sys.executable)
+    found = shutil.which(f"python{LAMBDA_PYTHON}")
+    if found and subprocess.run([found, "-c", ""], check=False, capture_output=True).returncode == 0:  # noqa: S603
+        return Path(found)
+    return None
+
+
+def _compile(folder: Path, root: Path, interpreter: Path | None) -> None:
+    """Byte-code that is never checked against its source, whose time stamp zipping loses."""
+    if interpreter is None:
+        sys.stderr.write(f"no python{LAMBDA_PYTHON} on PATH: the asset has no byte-code\n")
+        return
+    command = [
+        *(str(interpreter), "-m", "compileall", "-q", "-f", "-j", "0"),
+        *("--invalidation-mode", "unchecked-hash"),
+        # Tracebacks name the files where Lambda puts them, not where they were built.
+        *("-s", str(root), "-p", "/var/task", str(folder)),
+    ]
+    subprocess.run(command, check=False)  # noqa: S603 - our own command, no shell

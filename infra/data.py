@@ -1,0 +1,104 @@
+"""What is remembered: the tables, Stripe's secret and the records that no consumer could take.
+
+A stack of its own, so that no change of code can replace or delete it.
+"""
+
+from aws_cdk import (
+    CfnOutput,
+    DefaultStackSynthesizer,
+    Duration,
+    RemovalPolicy,
+    SecretValue,
+    Stack,
+)
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra.settings import Settings
+
+_PARTITION = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
+_SORT = dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING)
+
+# The sparse index of wallets by the instant at which they can next change by themselves.
+DUE_INDEX = "due"
+
+
+class Data(Stack):
+    """The stateful stack: kept when the stack goes, everywhere but on the local cloud."""
+
+    def __init__(self, scope: Construct, identifier: str, settings: Settings) -> None:
+        super().__init__(
+            scope,
+            identifier,
+            description="Taximeter: what is remembered",
+            termination_protection=not settings.local,
+            synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=not settings.local),
+        )
+        self._settings = settings
+        self._removal = RemovalPolicy.DESTROY if settings.local else RemovalPolicy.RETAIN
+        new_image = dynamodb.StreamViewType.NEW_IMAGE
+        both_images = dynamodb.StreamViewType.NEW_AND_OLD_IMAGES
+        self.catalog = self._table("Catalog")
+        self.events = self._table("Events", stream=new_image, expires=True)
+        self.usage = self._table("Usage", stream=new_image, expires=True)
+        self.ledger = self._table("Ledger", stream=both_images, expires=True)
+        self.ledger.add_global_secondary_index(
+            index_name=DUE_INDEX,
+            partition_key=dynamodb.Attribute(name="due_shard", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="due_at", type=dynamodb.AttributeType.NUMBER),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        self.stripe_secret = self._secret()
+        self.failed_records = self._failed_records()
+
+    def _table(
+        self,
+        name: str,
+        *,
+        stream: dynamodb.StreamViewType | None = None,
+        expires: bool = False,
+    ) -> dynamodb.TableV2:
+        table = dynamodb.TableV2(
+            self,
+            name,
+            partition_key=_PARTITION,
+            sort_key=_SORT,
+            billing=dynamodb.Billing.on_demand(),
+            dynamo_stream=stream,
+            time_to_live_attribute="ttl" if expires else None,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=not self._settings.local,
+            removal_policy=self._removal,
+        )
+        CfnOutput(self, f"{name}Table", value=table.table_name)
+        return table
+
+    def _secret(self) -> secretsmanager.Secret:
+        secret = secretsmanager.Secret(
+            self,
+            "Stripe",
+            description="Stripe: {stripe_api_key, stripe_webhook_secrets: [...]}",
+            # An empty object that the operator fills: nothing secret is in the template.
+            secret_string_value=SecretValue.unsafe_plain_text("{}"),
+            removal_policy=self._removal,
+        )
+        CfnOutput(self, "StripeSecretArn", value=secret.secret_arn)
+        return secret
+
+    def _failed_records(self) -> s3.Bucket:
+        """Where Lambda puts a batch, records and all, that its consumer failed on to the end."""
+        bucket = s3.Bucket(
+            self,
+            "FailedRecords",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            removal_policy=self._removal,
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(90))],
+        )
+        CfnOutput(self, "FailedRecordsBucket", value=bucket.bucket_name)
+        return bucket

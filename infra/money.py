@@ -1,0 +1,169 @@
+"""What follows from a wallet: alerts, top-ups, invoices and their collection through Stripe."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra import grants
+from infra.function import OurFunction, Shared
+from infra.messages import Messages
+from infra.pipeline import settling
+from infra.schedule import EventEvery
+
+
+class Money(Construct):
+    """The functions that alert, charge, invoice and collect."""
+
+    def __init__(self, scope: Construct, shared: Shared, messages: Messages) -> None:
+        super().__init__(scope, "Money")
+        self._shared = shared
+        self._messages = messages
+        self.alert = self._alert()
+        self.top_up = self._top_up()
+        self.invoice = self._invoice()
+        self.collect = self._collect()
+        self.stripe_webhook = self._stripe_webhook()
+        self.functions = [
+            self.alert,
+            self.top_up,
+            self.invoice,
+            self.collect,
+            self.stripe_webhook,
+        ]
+
+    def _alert(self) -> OurFunction:
+        topic = self._messages.alerts
+        alert = OurFunction(
+            self,
+            "alert",
+            self._shared,
+            description="Tells the topic that a balance is low",
+            memory_megabytes=256,
+            timeout_seconds=30,
+            may=[grants.to_topic(topic)],
+            environment={"ALERT_TOPIC_ARN": topic.topic_arn},
+            dead_letters=self._messages.undelivered,
+        )
+        self._rule("balance.low").add_target(
+            targets.LambdaFunction(
+                alert,
+                dead_letter_queue=self._messages.undelivered,
+                retry_attempts=20,
+                max_event_age=Duration.hours(12),
+            )
+        )
+        return alert
+
+    def _top_up(self) -> OurFunction:
+        queue = self._messages.top_up
+        top_up = OurFunction(
+            self,
+            "top_up",
+            self._shared,
+            description="Charges a top-up through Stripe and grants its credit",
+            memory_megabytes=512,
+            timeout_seconds=60,
+            may=[*settling(self._shared), grants.on_secret(self._shared.data.stripe_secret)],
+            environment=self._stripe(),
+        )
+        top_up.consume_queue(queue, most_at_once=5)
+        self._queue_on("top_up.requested", queue)
+        return top_up
+
+    def _invoice(self) -> OurFunction:
+        messages = self._messages
+        invoice = OurFunction(
+            self,
+            "invoice",
+            self._shared,
+            description="Closes periods, finalises invoices, re-announces what stood still",
+            memory_megabytes=1024,
+            timeout_seconds=120,
+            may=[
+                *settling(self._shared),
+                grants.to_queue(messages.invoice, messages.top_up, messages.collect),
+            ],
+            environment={
+                "INVOICE_QUEUE_URL": messages.invoice.queue_url,
+                "TOP_UP_QUEUE_URL": messages.top_up.queue_url,
+                "COLLECT_QUEUE_URL": messages.collect.queue_url,
+            },
+            dead_letters=messages.undelivered,
+        )
+        invoice.consume_queue(messages.invoice, most_at_once=10)
+        EventEvery(
+            self,
+            "InvoiceEveryHour",
+            function=invoice,
+            rate="1 hour",
+            undelivered=messages.undelivered,
+        )
+        return invoice
+
+    def _collect(self) -> OurFunction:
+        data, queue = self._shared.data, self._messages.collect
+        collect = OurFunction(
+            self,
+            "collect",
+            self._shared,
+            description="Collects finalised invoices through Stripe",
+            memory_megabytes=512,
+            timeout_seconds=60,
+            may=[
+                grants.on_table(data.ledger, *grants.SETTLE),
+                grants.on_due_index(data.ledger),
+                grants.on_table(data.catalog, *grants.READ, "PutItem", "UpdateItem"),
+                grants.on_secret(data.stripe_secret),
+            ],
+            environment=self._stripe(),
+        )
+        collect.consume_queue(queue, most_at_once=5)
+        self._queue_on("invoice.finalized", queue)
+        return collect
+
+    def _stripe_webhook(self) -> OurFunction:
+        messages = self._messages
+        return OurFunction(
+            self,
+            "stripe_webhook",
+            self._shared,
+            description="Checks what Stripe sends and queues it",
+            memory_megabytes=512,
+            timeout_seconds=15,
+            may=[
+                grants.on_secret(self._shared.data.stripe_secret),
+                grants.to_queue(messages.top_up, messages.collect),
+            ],
+            environment={
+                "STRIPE_SECRET_ARN": self._shared.data.stripe_secret.secret_arn,
+                "TOP_UP_QUEUE_URL": messages.top_up.queue_url,
+                "COLLECT_QUEUE_URL": messages.collect.queue_url,
+            },
+        )
+
+    def _stripe(self) -> dict[str, str]:
+        """How to reach Stripe: with which secret and, on the local cloud, where."""
+        values = {"STRIPE_SECRET_ARN": self._shared.data.stripe_secret.secret_arn}
+        url = self._shared.settings.stripe_url
+        return values if url is None else values | {"STRIPE_URL": url}
+
+    def _rule(self, detail_type: str) -> events.Rule:
+        title = detail_type.title().replace(".", "").replace("_", "")
+        return events.Rule(
+            self,
+            f"On{title}",
+            event_bus=self._messages.bus,
+            event_pattern=events.EventPattern(detail_type=[detail_type]),
+        )
+
+    def _queue_on(self, detail_type: str, queue: sqs.Queue) -> None:
+        self._rule(detail_type).add_target(
+            targets.SqsQueue(
+                queue,
+                dead_letter_queue=self._messages.undelivered,
+                retry_attempts=20,
+                max_event_age=Duration.hours(12),
+            )
+        )

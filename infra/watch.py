@@ -1,0 +1,142 @@
+"""What an operator looks at: alarms that say something is stuck or lost, and one dashboard."""
+
+from collections.abc import Sequence
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.function import OurFunction
+from infra.settings import Settings
+
+_MINUTES = Duration.minutes(5)
+# A consumer whose oldest record waits longer than this is behind, not merely gathering.
+_BEHIND_MILLISECONDS = 120_000
+
+
+class Watch(Construct):
+    """Alarms and a dashboard, each behind its context flag."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        settings: Settings,
+        *,
+        functions: Sequence[OurFunction],
+        consumers: Sequence[OurFunction],
+        dead_letters: Sequence[sqs.Queue],
+    ) -> None:
+        """Place what the settings ask for.
+
+        Args:
+            scope: Where in the tree.
+            settings: The deployment's choices.
+            functions: All functions, for their errors.
+            consumers: Those that read streams, for their lag and what they parked.
+            dead_letters: Queues that are empty when all is well.
+        """
+        super().__init__(scope, "Watch")
+        self._settings = settings
+        self._functions = functions
+        self._consumers = consumers
+        self._dead_letters = dead_letters
+        if settings.alarms:
+            self._alarms()
+        if settings.dashboard:
+            self._dashboard()
+
+    def _alarms(self) -> None:
+        topic = sns.Topic(self, "Alarms", display_name=f"{self._settings.name} alarms", enforce_ssl=True)
+        CfnOutput(Stack.of(self), "AlarmTopicArn", value=topic.topic_arn)
+        notify = actions.SnsAction(topic)
+        for alarm in (
+            *(self._dead(queue) for queue in self._dead_letters),
+            *(self._late(function) for function in self._consumers),
+            *(self._failing(function) for function in self._functions),
+            self._parked(),
+        ):
+            alarm.add_alarm_action(notify)
+
+    def _dead(self, queue: sqs.Queue) -> cloudwatch.Alarm:
+        metric = queue.metric_approximate_number_of_messages_visible(period=_MINUTES, statistic="Maximum")
+        return self._alarm(f"{queue.node.id}Letters", metric, 0, "Messages that nobody could take wait here")
+
+    def _late(self, function: OurFunction) -> cloudwatch.Alarm:
+        return self._alarm(
+            f"{function.title}Late",
+            _iterator_age(function),
+            _BEHIND_MILLISECONDS,
+            "The oldest record of its stream has waited for more than two minutes",
+        )
+
+    def _failing(self, function: OurFunction) -> cloudwatch.Alarm:
+        metric = function.metric_errors(period=_MINUTES)
+        return self._alarm(f"{function.title}Errors", metric, 0, "Invocations failed")
+
+    def _parked(self) -> cloudwatch.Alarm:
+        """Records that a consumer set aside: nothing is lost, and nothing of them is billed yet."""
+        metrics = {f"parked{index}": self._parked_by(f) for index, f in enumerate(self._consumers)}
+        total = cloudwatch.MathExpression(
+            expression=" + ".join(f"FILL({name}, 0)" for name in metrics),
+            using_metrics=metrics,
+            label="Parked records",
+            period=_MINUTES,
+        )
+        return self._alarm("ParkedRecords", total, 0, "Records were parked: look, then redrive")
+
+    def _parked_by(self, function: OurFunction) -> cloudwatch.Metric:
+        """What the handlers count: `ParkedRecords` of the function's service."""
+        return cloudwatch.Metric(
+            namespace=self._settings.name,
+            metric_name="ParkedRecords",
+            dimensions_map={"service": function.node.id.lower()},
+            statistic="Sum",
+            period=_MINUTES,
+        )
+
+    def _alarm(self, identifier: str, metric: cloudwatch.IMetric, above: float, description: str) -> cloudwatch.Alarm:
+        return cloudwatch.Alarm(
+            self,
+            identifier,
+            metric=metric,
+            threshold=above,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description=description,
+        )
+
+    def _dashboard(self) -> None:
+        dashboard = cloudwatch.Dashboard(
+            self, "Dashboard", dashboard_name=self._settings.name, default_interval=Duration.hours(3)
+        )
+        functions, consumers = self._functions, self._consumers
+        dashboard.add_widgets(
+            _graph("Invocations", [f.metric_invocations(label=f.title) for f in functions]),
+            _graph("Errors", [f.metric_errors(label=f.title) for f in functions]),
+            _graph("Longest duration", [_longest(f) for f in functions]),
+        )
+        dashboard.add_widgets(
+            _graph("Oldest record", [_iterator_age(f) for f in consumers]),
+            _graph("Parked records", [self._parked_by(f) for f in consumers]),
+            _graph(
+                "Dead letters",
+                [q.metric_approximate_number_of_messages_visible() for q in self._dead_letters],
+            ),
+        )
+
+
+def _iterator_age(function: OurFunction) -> cloudwatch.Metric:
+    return function.metric("IteratorAge", period=_MINUTES, statistic="Maximum", label=function.title)
+
+
+def _longest(function: lambda_.Function) -> cloudwatch.Metric:
+    return function.metric_duration(statistic="Maximum", label=function.node.id)
+
+
+def _graph(title: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8)
