@@ -1,0 +1,1 @@
+"""Who remembers and whom we talk to: the only place with boto3 or sockets."""

@@ -155,3 +155,15 @@ def _event(body: EventBody) -> Event:
         void=body.get("void", False),
         dimensions=tuple(sorted(body.get("dimensions", {}).items())),
     )
+
+
+def event_from_json(body: object) -> Event:
+    """Read one native event, as `Event.as_json` writes it or a scenario holds it.
+
+    Raises:
+        Invalid: its shape is wrong; all faults are in the detail.
+    """
+    read = _read_one(0, body)
+    if isinstance(read, Rejection):
+        raise Invalid(read.detail)
+    return read

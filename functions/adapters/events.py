@@ -1,0 +1,200 @@
+"""The Events table: segments, facts, edges, pokes and what was published of long sessions. Laws 4.2, 4.5 and 4.8.
+
+| kind | partition | sort key |
+|---|---|---|
+| usage | `customer#meter#hour` | `minute#hash-of-content` |
+| facts | `customer#meter#hour` | `facts#hash-of-content` |
+| edge | `customer#meter#resource` | `timestamp#id#revision#hash-of-content` |
+| published | `customer#meter#resource` | `timestamp#id#~` (beside the session's start edge) |
+| poke | `customer#meter#resource` | `timestamp#~poke#reason` |
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from adapters.items import Below, ConditionFailed, Item, Put, Table, binary, integer, string
+from metering.arrival import event_from_json
+from metering.errors import Unreadable
+from metering.events import Event, live
+from metering.packing import digest
+from metering.segments import Segment, unpack
+from metering.sessions import Session
+from metering.times import DAY, MINUTE, floor
+from metering.window_items import unpack_facts
+from metering.windows import Fact
+
+_KEPT_LONGER = 15 * DAY
+"""How long a segment outlives `accept_past` (law 4.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeKey:
+    """Which edge a stream record tells of: its resource's partition and its instant."""
+
+    customer: str
+    meter: str
+    resource: str
+    timestamp: int
+
+    @property
+    def partition(self) -> str:
+        """The partition that all edges of the resource share."""
+        return f"{self.customer}#{self.meter}#{self.resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """The edges of one resource around some instants, and the furthest ends published of the sessions among them."""
+
+    edges: tuple[Event, ...]
+    published: dict[tuple[int, str], int]
+
+
+class Events:
+    """What happened. Append-only: a put of the same content changes nothing and is no stream record."""
+
+    def __init__(self, table: Table, accept_past_milliseconds: int) -> None:
+        self._table = table
+        self._kept = accept_past_milliseconds + _KEPT_LONGER
+
+    def add(self, segments: Iterable[Segment], edges: Iterable[tuple[str, Event]] = ()) -> list[Item]:
+        """Write segments of usage and edges (with their resources); returns the items that were not taken."""
+        items = [self._segment("usage", segment) for segment in segments]
+        items += [self._edge(resource, event) for resource, event in edges]
+        return self._table.put_many(items)
+
+    def add_facts(self, segments: Iterable[Segment]) -> list[Item]:
+        """Write segments of facts; returns the items that were not taken."""
+        return self._table.put_many([self._segment("facts", segment) for segment in segments])
+
+    def poke(self, key: EdgeKey, reason: str) -> None:
+        """Make pair compute the sessions around an instant again; the same poke twice is one."""
+        self._table.put(
+            Put(
+                {
+                    "pk": key.partition,
+                    "sk": f"{key.timestamp:013d}#~poke#{reason}",
+                    "kind": "poke",
+                    "ttl": self._ttl(key.timestamp),
+                }
+            )
+        )
+
+    def hour(self, customer: str, meter: str, hour: str) -> tuple[list[Event], list[Fact]]:
+        """Read everything that is addressed to an hour.
+
+        Raises:
+            Unreadable: an item is damaged.
+        """
+        events: list[Event] = []
+        facts: list[Fact] = []
+        for item in self._table.query(f"{customer}#{meter}#{hour}"):
+            if item["kind"] == "usage":
+                events += unpack(string(item, "pk"), integer(item, "minute"), binary(item, "data"))
+            else:
+                facts += unpack_facts(binary(item, "data"))
+        return events, facts
+
+    def around(self, key: EdgeKey, first: int, last: int) -> Neighbourhood:
+        """Read the edges of a resource from the live start before `first` to the live start after `last`.
+
+        That is all that the sessions starting between them, and the one running as they begin, depend on. Where a
+        start and a stop share an instant, what they mean depends on what ran before them: so it goes on back to a
+        start that stands alone.
+        """
+        earlier = self._table.query(key.partition, last=f"{first:013d}", newest_first=True)
+        before = _until_a_start(earlier, alone=True)
+        after = _until_a_start(self._table.query(key.partition, first=f"{last + 1:013d}"))
+        between = self._table.query(key.partition, f"{first:013d}", f"{last + 1:013d}")
+        items = [*before, *between, *after]
+        return Neighbourhood(
+            edges=tuple(read_edge(item) for item in items if item["kind"] == "edge"),
+            published={
+                (integer(item, "start"), string(item, "id")): integer(item, "end")
+                for item in items
+                if item["kind"] == "published"
+            },
+        )
+
+    def publish(self, key: EdgeKey, session: Session, end: int) -> None:
+        """Remember that facts of this session reach to `end`, before they are written; it never goes back."""
+        item: Item = {
+            "pk": key.partition,
+            "sk": f"{session.start:013d}#{session.id}#~",
+            "kind": "published",
+            "start": session.start,
+            "id": session.id,
+            "end": end,
+            "ttl": self._ttl(end),
+        }
+        try:
+            self._table.put(Put(item, Below("end", end)))
+        except ConditionFailed:
+            return  # it already reached further
+
+    def _segment(self, kind: str, segment: Segment) -> Item:
+        return {
+            "pk": segment.partition,
+            "sk": segment.sort,
+            "kind": kind,
+            "minute": segment.minute,
+            "data": segment.data,
+            "ttl": self._ttl(segment.minute),
+        }
+
+    def _edge(self, resource: str, event: Event) -> Item:
+        content = json.dumps(event.as_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        sort = f"{event.timestamp:013d}#{event.id}#{event.revision:016d}#{digest(content.encode())}"
+        return {
+            "pk": f"{event.customer}#{event.meter}#{resource}",
+            "sk": sort,
+            "kind": "edge",
+            "body": content,
+            "ttl": self._ttl(event.timestamp),
+        }
+
+    def _ttl(self, instant: int) -> int:
+        """Seconds since 1970; a function of the event's minute alone, so that a re-sent item stays the same."""
+        return (floor(instant, MINUTE) + self._kept) // 1000
+
+
+def _until_a_start(items: Iterator[Item], *, alone: bool = False) -> Iterator[Item]:
+    """Take items until a whole instant has been read that has a live start, `alone` without a live stop beside it.
+
+    An instant is whole once the next one begins; until then a revision of its edges may still follow.
+    """
+    for _, group in groupby(items, key=lambda item: string(item, "sk")[:13]):
+        together = list(group)
+        yield from together
+        types = {edge.type for edge in live(read_edge(item) for item in together if item["kind"] == "edge")}
+        if "start" in types and not (alone and "stop" in types):
+            return
+
+
+def read_edge(item: Item) -> Event:
+    """Read an edge back from its item.
+
+    Raises:
+        Unreadable: the item is damaged.
+    """
+    try:
+        body: Any = json.loads(string(item, "body"))
+        return event_from_json(body)
+    except (KeyError, ValueError, TypeError):
+        raise Unreadable("the edge cannot be read") from None
+
+
+def edge_key(item: Item) -> EdgeKey:
+    """Which resource and instant an edge or poke is about, from its keys.
+
+    Raises:
+        Unreadable: the keys are not of the documented form.
+    """
+    try:
+        customer, meter, resource = string(item, "pk").split("#")
+        return EdgeKey(customer, meter, resource, int(string(item, "sk").split("#")[0]))
+    except ValueError:
+        raise Unreadable("the keys are not those of an edge") from None

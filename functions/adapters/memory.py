@@ -1,0 +1,83 @@
+"""The in-memory twin of a table: the same contract (tests/adapters runs both), for tests and simulations."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from adapters.items import Absent, Below, Condition, ConditionFailed, Equals, Item, Key, Put, integer, string
+
+
+class MemoryTable:
+    """A table in a dictionary.
+
+    Attributes:
+        changes: called with (old, new) after every put that changed something, as a stream would be.
+    """
+
+    def __init__(self, changes: Callable[[Item | None, Item], None] = lambda _old, _new: None) -> None:
+        self._items: dict[Key, Item] = {}
+        self.changes = changes
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        """See `Table.get`."""
+        item = self._items.get((pk, sk))
+        return None if item is None else dict(item)
+
+    def get_many(self, keys: Sequence[Key]) -> list[Item]:
+        """See `Table.get_many`."""
+        return [dict(self._items[key]) for key in sorted(set(keys)) if key in self._items]
+
+    def query(
+        self, pk: str, first: str = "", last: str = "\U0010ffff", *, newest_first: bool = False
+    ) -> Iterator[Item]:
+        """See `Table.query`."""
+        keys = sorted((key for key in self._items if key[0] == pk and first <= key[1] <= last), reverse=newest_first)
+        return iter([dict(self._items[key]) for key in keys])
+
+    def due(self, shard: str, until: int, most: int) -> list[Key]:
+        """See `Table.due`."""
+        found = sorted(
+            (integer(item, "due_at"), key)
+            for key, item in self._items.items()
+            if item.get("due_shard") == shard and "due_at" in item and integer(item, "due_at") <= until
+        )
+        return [key for _, key in found[:most]]
+
+    def put(self, put: Put) -> None:
+        """See `Table.put`."""
+        self.transact([put])
+
+    def put_many(self, items: Sequence[Item]) -> list[Item]:
+        """See `Table.put_many`; memory takes everything."""
+        for item in items:
+            self.put(Put(item))
+        return []
+
+    def transact(self, puts: Sequence[Put]) -> None:
+        """See `Table.transact`."""
+        for put in puts:
+            if not _holds(put.condition, self._items.get(_key(put.item))):
+                raise ConditionFailed(f"{put.condition} does not hold for {_key(put.item)}")
+        for put in puts:
+            old = self._items.get(_key(put.item))
+            if old != put.item:
+                self._items[_key(put.item)] = dict(put.item)
+                self.changes(old, dict(put.item))
+
+    def delete(self, pk: str, sk: str) -> None:
+        """See `Table.delete`."""
+        self._items.pop((pk, sk), None)
+
+
+def _key(item: Item) -> Key:
+    return string(item, "pk"), string(item, "sk")
+
+
+def _holds(condition: Condition | None, stored: Item | None) -> bool:
+    match condition:
+        case None:
+            return True
+        case Absent() | Equals(value=None):
+            return stored is None
+        case Equals(attribute, value):
+            return stored is not None and stored.get(attribute) == value
+        case Below(attribute, value):
+            return stored is None or integer(stored, attribute) < value
