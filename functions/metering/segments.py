@@ -91,11 +91,11 @@ def unpack(partition: str, minute: int, data: bytes) -> list[Event]:
     Raises:
         Unreadable: the content is damaged.
     """
-    customer, meter, _ = partition.split("#", 2)
     columns = unpack_json(data)
     try:
+        customer, meter, _ = partition.split("#")
         return _rows(customer, meter, minute, columns)
-    except (KeyError, IndexError, TypeError, ArithmeticError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise Unreadable("the segment's columns do not fit together") from None
 
 

@@ -14,6 +14,10 @@ from metering.times import QUARTER, hour_name
 from metering.windows import Fact, Slots, Tally
 
 
+_UNSAID: tuple[Any, ...] = (0, "0", "0", None, None, None, [])
+"""A tally that says nothing, cell by cell; trailing cells like these are not written."""
+
+
 def pack_slots(slots: Slots) -> bytes:
     """Write a window: the same usage gives the same bytes."""
     combinations = sorted({dimensions for _, dimensions in slots})
@@ -36,9 +40,8 @@ def _tally_row(tally: Tally) -> list[object]:
         latest,
         sorted(tally.values),
     ]
-    while not row[-1] or row[-1] == "0":
-        if len(row) == 1:
-            break
+    # Each cell against its own default: a least value of "0" is a value, and not the same as none at all.
+    while row and row[-1] == _UNSAID[len(row) - 1]:
         row.pop()
     return row
 
@@ -57,14 +60,12 @@ def unpack_slots(data: bytes) -> dict[tuple[int, Dimensions], Tally]:
     try:
         combinations = [tuple(sorted(each.items())) for each in content["dimensions"]]
         return {(row[0] * QUARTER, combinations[row[1]]): _read_tally(row[2:]) for row in content["rows"]}
-    except (KeyError, IndexError, TypeError, ArithmeticError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise Unreadable("the window's rows do not fit together") from None
 
 
 def _read_tally(row: Sequence[Any]) -> Tally:
-    # Trailing cells that say nothing are not written.
-    defaults: list[Any] = [0, "0", "0", None, None, None, ()]
-    events, total, amount, least, most, latest, values = [*row, *defaults[len(row) :]]
+    events, total, amount, least, most, latest, values = [*row, *_UNSAID[len(row) :]]
     return Tally(
         events=events,
         quantity=Decimal(total),
@@ -93,7 +94,7 @@ def unpack_facts(data: bytes) -> list[Fact]:
     rows = unpack_json(data)
     try:
         return [Fact(_read_session(row), (row[7], row[8])) for row in rows]
-    except (IndexError, TypeError, ArithmeticError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise Unreadable("the facts cannot be read") from None
 
 
@@ -111,7 +112,7 @@ def unpack_sessions(data: bytes) -> list[Session]:
     rows = unpack_json(data)
     try:
         return [_read_session(row) for row in rows]
-    except (IndexError, TypeError, ArithmeticError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise Unreadable("the open sessions cannot be read") from None
 
 
