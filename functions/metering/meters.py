@@ -58,7 +58,9 @@ class Meter(BaseModel):
 
     def _misfits(self) -> list[str]:
         duration = self.aggregation == "duration"
-        given = self.model_fields_set
+        # Said is what differs from the default, so that a meter that was read can be written back as it is.
+        fields = type(self).model_fields
+        said = {name for name in fields if getattr(self, name) != fields[name].default}
         rules = (
             (
                 duration and not self.session,
@@ -75,11 +77,11 @@ class Meter(BaseModel):
                 "a unique meter needs `unique_by`",
             ),
             (
-                self.aggregation != "unique" and "unique_by" in given,
+                self.aggregation != "unique" and "unique_by" in said,
                 "`unique_by` belongs to unique meters",
             ),
             *(
-                (not duration and name in given, f"`{name}` belongs to duration meters")
+                (not duration and name in said, f"`{name}` belongs to duration meters")
                 for name in ("session", "weight", "round_up", "minimum", "max_duration")
             ),
         )
