@@ -26,6 +26,7 @@ from metering.times import parse_time
 MOST_EVENTS = 1_000
 MOST_BYTES = 4 * 1024 * 1024
 MOST_BYTES_OF_AN_EVENT = 64 * 1024
+_MOST_CHARACTERS_OF_A_DETAIL = 1_000
 
 
 def _decimal(value: object) -> Decimal:
@@ -67,6 +68,7 @@ class EventBody(TypedDict):
     dimensions: NotRequired[dict[_DimensionName, _DimensionValue]]
 
 
+_KEYS = ("id", "customer", "meter")
 _BULK = TypeAdapter(list[EventBody])
 _ONE = TypeAdapter(EventBody)
 
@@ -83,7 +85,7 @@ def read_events(body: bytes, content_type: str = "application/json") -> list[Eve
     """
     if len(body) > MOST_BYTES:
         raise TooLarge("a request holds at most 4 MB")
-    if "ndjson" not in content_type and body.lstrip()[:1] == b"[":
+    if "ndjson" not in content_type.lower() and body.lstrip()[:1] == b"[":
         try:
             rows = _BULK.validate_json(body)
         except ValidationError:
@@ -102,17 +104,29 @@ def _refuse_too_many(count: int) -> None:
 
 
 def _rows(body: bytes, content_type: str) -> list[object]:
-    if "ndjson" in content_type:
-        return [_loads(line) for line in body.splitlines() if line.strip()]
+    if "ndjson" in content_type.lower():
+        return [_line(line) for line in body.splitlines() if line.strip()]
     loaded = _loads(body)
     return loaded if isinstance(loaded, list) else [loaded]
 
 
+def _line(line: bytes) -> object:
+    try:
+        return _loads(line)
+    except Invalid as fault:
+        return fault  # of this line alone: its neighbours are kept
+
+
 def _loads(body: bytes) -> object:
     try:
-        return json.loads(body, parse_float=JsonNumber, parse_constant=_no_constant)
+        return json.loads(body, parse_float=JsonNumber, parse_int=_integer, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise Invalid("the body is not JSON") from None
+        raise Invalid("not JSON") from None
+
+
+def _integer(written: str) -> object:
+    # Python refuses to read an integer of thousands of digits: as text it is one event's fault, not the body's.
+    return int(written) if len(written) < 100 else JsonNumber(written)
 
 
 def _no_constant(name: str) -> object:
@@ -120,21 +134,37 @@ def _no_constant(name: str) -> object:
 
 
 def _read_one(index: int, row: object) -> Event | Rejection:
-    given = row.get("id") if isinstance(row, dict) else None
-    named = given if isinstance(given, str) else None
+    if isinstance(row, Invalid):
+        return Rejection(index, None, "invalid", row.detail)
+    if isinstance(row, dict):
+        # A number is no key, not even one whose text was kept.
+        row = row | {name: None for name in _KEYS if isinstance(row.get(name), JsonNumber)}
     try:
         event = _event(_ONE.validate_python(row))
     except ValidationError as faults:
-        return Rejection(index, named, "invalid", "; ".join(map(_sentence, faults.errors())))
+        given = row.get("id") if isinstance(row, dict) else None
+        named = _shown(given)[:128] if isinstance(given, str) else None
+        return Rejection(index, named, "invalid", _detail(faults))
     return _sized(index, event)
 
 
 def _sized(index: int, event: Event) -> Event | Rejection:
-    # Only dimensions can be large; counting characters before encoding keeps this off the common path.
+    # Only dimensions can be large; counting characters (six bytes each at most: \\u0001) before encoding keeps this
+    # off the common path.
     characters = sum(len(name) + len(value) for name, value in event.dimensions)
-    if characters * 4 > MOST_BYTES_OF_AN_EVENT and len(event.content().encode()) > MOST_BYTES_OF_AN_EVENT:
+    if characters * 6 > MOST_BYTES_OF_AN_EVENT and len(event.content().encode()) > MOST_BYTES_OF_AN_EVENT:
         return Rejection(index, event.id, "invalid", "an event holds at most 64 KB")
     return event
+
+
+def _detail(faults: ValidationError) -> str:
+    told = faults.errors(include_url=False, include_context=False, include_input=False)
+    return _shown("; ".join(map(_sentence, told)))[:_MOST_CHARACTERS_OF_A_DETAIL]
+
+
+def _shown(sent: str) -> str:
+    # What a client sent and is told again must be encodable: half of a surrogate pair is shown as `?`.
+    return sent.encode(errors="replace").decode()
 
 
 def _sentence(fault: Mapping[str, Any]) -> str:

@@ -35,6 +35,8 @@ def decimal_of(value: object) -> Decimal:
         return _bounded(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise Invalid("must be a decimal number, as a string or a JSON number")
+    if isinstance(value, int) and abs(value) >= 10**_DIGITS_PER_SIDE:
+        raise Invalid("must have at most 30 digits on either side of the point")
     written = str(value)
     if len(written) > 200 or not _GRAMMAR.fullmatch(written):
         raise Invalid("must be a decimal number such as 12.5")

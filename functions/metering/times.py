@@ -12,11 +12,15 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:[0-5]\d)", re.ASCII
+)
 _DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d)", re.ASCII)
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 # Instants that both RFC 3339 and every arithmetic on them (time zones, periods) can carry.
 _FIRST, _LAST = 0, 253_370_764_800_000  # 1970-01-01, 9999-01-01
+# Longer ones are slips of the pen, and an instant so far ahead would have more digits than its place in a key.
+_LONGEST = 36_500 * DAY
 
 
 def parse_time(value: object) -> int:
@@ -61,12 +65,15 @@ def parse_duration(value: object) -> int:
     """Read a duration of the configuration (`250ms`, `15m`, `35d`) into milliseconds.
 
     Raises:
-        Invalid: it is not a whole number with one of the units ms, s, m, h, d.
+        Invalid: it is not a whole number with one of the units ms, s, m, h, d, or is more than 36,500 days.
     """
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if not match:
         raise Invalid("must be a duration such as 250ms, 30s, 15m, 1h or 35d")
-    return int(match[1]) * _UNITS[match[2]]
+    milliseconds = int(match[1]) * _UNITS[match[2]]
+    if milliseconds > _LONGEST:
+        raise Invalid("must be at most 36500d")
+    return milliseconds
 
 
 def format_duration(milliseconds: int) -> str:
