@@ -57,14 +57,24 @@ def pair(edges: Iterable[Event], meter: Meter, now: int, ends_at: int | None = N
     """Pair the edges of ONE resource; orphan stops and voided starts come along as sessions that do not count.
 
     A session ends at the earliest of the next stop, the next start, its start + `max_duration` and `ends_at`; it is
-    open while none of these has come by `now`. The order and repetition of `edges` do not matter.
+    open while none of these has come by `now`. Edges at `ends_at` or later count nothing. The order and repetition of
+    `edges` do not matter.
     """
-    kept, _ = winners(edges)
+    known = list(edges)
+    kept, _ = winners(known)
     pairing = _Pairing(meter)
-    for instant, together in groupby((edge for edge in kept if not edge.void), key=lambda edge: edge.timestamp):
+    counted = (edge for edge in kept if not edge.void and (ends_at is None or edge.timestamp < ends_at))
+    for instant, together in groupby(counted, key=lambda edge: edge.timestamp):
         pairing.take(instant, list(together))
     pairing.finish(now, ends_at)
-    taken_back = [_session(meter, edge, edge.timestamp, "void") for edge in kept if edge.void]
+    # A start that was voided, revised into a stop or cut off leaves a session that takes back what was said of it.
+    began = {edge.identity for edge in known if edge.type == "start"}
+    said = {(session.start, session.id) for session in pairing.sessions}
+    taken_back = [
+        _session(meter, edge, edge.timestamp, "void")
+        for edge in kept
+        if (edge.void or edge.identity in began) and edge.identity not in said
+    ]
     return sorted(pairing.sessions + taken_back, key=lambda session: session.identity)
 
 

@@ -88,11 +88,7 @@ def merge_tallies(one: Tally, other: Tally) -> Tally:
         amount=EXACT.add(one.amount, other.amount),
         least=min((each for each in (one.least, other.least) if each is not None), default=None),
         most=max((each for each in (one.most, other.most) if each is not None), default=None),
-        latest=max(
-            (each for each in (one.latest, other.latest) if each),
-            key=lambda last: last[:2],
-            default=None,
-        ),
+        latest=max((each for each in (one.latest, other.latest) if each), default=None),
         values=one.values | other.values,
     )
 
@@ -168,8 +164,16 @@ def _latest_sessions(facts: Iterable[Fact]) -> list[Session]:
     return [kept[identity].session for identity in sorted(kept)]
 
 
-def _fact_precedence(fact: Fact) -> tuple[tuple[str, int], bool, int, str]:
-    return fact.rank, fact.session.end is not None, fact.session.end or 0, fact.session.closed_by
+def _fact_precedence(fact: Fact) -> tuple[object, ...]:
+    session = fact.session
+    return (
+        fact.rank,
+        session.end is not None,
+        session.end or 0,
+        session.closed_by,
+        session.weight,
+        session.dimensions,
+    )
 
 
 def _parts(meter: Meter, session: Session, start: int | None, end: int | None) -> Iterator[tuple[Slot, Tally]]:
@@ -232,10 +236,11 @@ def accrued_between(
     session: Session, meter: Meter, start: int, end: int, at: int, ends_at: int | None = None
 ) -> Tally | None:
     """What an open session has used in [start, end) as of the instant `at`; None if nothing yet."""
-    if session.start > at or session.start >= end:
-        return None
     limit = last_possible_end(session, meter, ends_at)
-    measured = replace(session, end=at if limit is None else min(at, limit))
+    until = at if limit is None else min(at, limit)
+    if session.start > until or session.start >= end:
+        return None
+    measured = replace(session, end=until)
     part = part_of(measured, meter, start, end)
     begun = 1 if start <= session.start < end else 0
     return Tally(events=begun, quantity=part) if part or begun else None
