@@ -13,7 +13,6 @@ from metering.sessions import Session
 from metering.times import QUARTER, hour_name
 from metering.windows import Fact, Slots, Tally
 
-
 _UNSAID: tuple[Any, ...] = (0, "0", "0", None, None, None, [])
 """A tally that says nothing, cell by cell; trailing cells like these are not written."""
 
