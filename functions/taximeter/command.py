@@ -1,0 +1,18 @@
+"""The `taximeter` command: one subcommand a file, put together here."""
+
+import typer
+
+from taximeter import local
+
+main = typer.Typer(
+    name="taximeter",
+    help="Usage metering and billing in your own AWS account.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (local.up, local.down, local.status, local.advance):
+    main.command()(_command)
+
+if __name__ == "__main__":
+    main()
