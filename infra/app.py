@@ -13,7 +13,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from cdk_nag import AwsSolutionsChecks
 
-from infra import acknowledgements, asset, settings
+from infra import asset, settings
 from infra.data import Data
 from infra.service import Service
 
@@ -43,20 +43,31 @@ def build(context: Mapping[str, Any], outdir: Path) -> cdk.App:
     The command line's `-c key=value` has precedence over `context`.
     """
     defaults = json.loads((_ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    local = context.get("local") is True
     app = cdk.App(
-        context={**defaults, **context},
+        # The local cloud reads the asset where it was built.
+        context={**defaults, "aws:cdk:disable-asset-staging": local, **context},
         outdir=str(outdir),
         analytics_reporting=False,
+        # What only helps to find a finding costs the local cloud a second or more each.
+        builtin_cloud_formation_validation=not local,
+        stack_traces=not local,
+        tree_metadata=not local,
     )
     chosen = settings.read(app.node)
-    directory = chosen.asset_directory or asset.build("local" if chosen.local else "lambda")
-    code = lambda_.Code.from_asset(str(directory))
     data = Data(app, f"{chosen.name}Data", chosen)
-    service = Service(app, f"{chosen.name}Service", chosen, code, data)
-    acknowledgements.add(data, service)
+    Service(app, f"{chosen.name}Service", chosen, _code(chosen), data)
     if not chosen.local:
         cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return app
+
+
+def _code(chosen: settings.Settings) -> lambda_.Code:
+    if chosen.asset_directory:
+        return lambda_.Code.from_asset(str(chosen.asset_directory))
+    directory = asset.build("local" if chosen.local else "lambda")
+    # The folder's name is the hash of all that it was built from: no need to read it again.
+    return lambda_.Code.from_asset(str(directory), asset_hash=directory.name)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -40,21 +41,24 @@ def build(platform: Platform, root: Path = _ROOT / ".build") -> Path:
     Raises:
         RuntimeError: The wheels for Lambda could not be had.
     """
-    libraries = _once(root / platform / "libraries", *_libraries(platform))
     interpreter = _interpreter(platform)
+    if interpreter is None:
+        sys.stderr.write(f"no python{LAMBDA_PYTHON} on PATH: the asset has no byte-code\n")
+    libraries = _once(root / platform / "libraries", *_libraries(platform, interpreter))
+    sources = _sources()
 
     def fill(folder: Path) -> None:
         shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
-        for path in _sources():
+        for path in sources:
             target = folder / path.relative_to(_FUNCTIONS)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        for package in sorted({path.relative_to(_FUNCTIONS).parts[0] for path in _sources()}):
+        for package in sorted({path.relative_to(_FUNCTIONS).parts[0] for path in sources}):
             _compile(folder / package, folder, interpreter)
 
-    digest = hashlib.sha256(libraries.name.encode())
-    for path in _sources():
-        digest.update(str(path.relative_to(_FUNCTIONS)).encode() + b"\0" + path.read_bytes())
+    digest = hashlib.sha256(libraries.name.encode() + Path(__file__).read_bytes())
+    for path in sources:
+        digest.update(path.relative_to(_FUNCTIONS).as_posix().encode() + b"\0" + path.read_bytes())
     return _once(root / platform / "asset", digest.hexdigest(), fill)
 
 
@@ -75,6 +79,7 @@ def _once(parent: Path, digest: str, fill: Callable[[Path], None]) -> Path:
     if folder.is_dir():
         return folder
     parent.mkdir(parents=True, exist_ok=True)
+    _forget_old(parent)
     with tempfile.TemporaryDirectory(dir=parent, prefix="unfinished-") as temporary:
         unfinished = Path(temporary) / "content"
         unfinished.mkdir()
@@ -88,21 +93,26 @@ def _once(parent: Path, digest: str, fill: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _libraries(platform: Platform) -> tuple[str, Callable[[Path], None]]:
+def _forget_old(parent: Path) -> None:
+    """Remove the builds of earlier days, which nobody is deploying any more."""
+    yesterday = time.time() - 86_400
+    for folder in parent.iterdir():
+        if folder.stat().st_mtime < yesterday:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _libraries(platform: Platform, interpreter: Path | None) -> tuple[str, Callable[[Path], None]]:
     """The digest of the libraries for a platform, and what puts them into a folder."""
-    interpreter = _interpreter(platform)
-    if platform == "local":
-        versions = [f"{d.name}=={d.version}" for d in _installed()]
-        fill = _copy_installed
-    else:
-        versions = [_LOCK.read_text(encoding="utf-8"), *RUNTIME]
-        fill = _download
+    fill = _copy_installed if platform == "local" else _download
 
     def filled(folder: Path) -> None:
         fill(folder)
         _compile(folder, folder, interpreter)
 
-    inputs = [str(interpreter and interpreter.name), sys.version, *versions]
+    if platform == "local":
+        inputs = [sys.version, *(f"{found.name}=={found.version}" for found in _installed())]
+    else:
+        inputs = [f"byte-code: {bool(interpreter)}", *RUNTIME, _LOCK.read_text(encoding="utf-8")]
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest(), filled
 
 
@@ -150,13 +160,13 @@ def _copy_installed(folder: Path) -> None:
 
 
 def _download(folder: Path) -> None:
-    """Install the locked wheels for Lambda's platform."""
+    """Install the locked wheels for Lambda's platform, checked against their hashes."""
     command = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"),
-        *("--target", str(folder), "--only-binary=:all:", "--require-hashes"),
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"),
+        *("--target", str(folder), "--only-binary=:all:"),
         *("--implementation", "cp", "--python-version", LAMBDA_PYTHON),
         *("--platform", "manylinux_2_28_aarch64", "--platform", "manylinux2014_aarch64"),
-        *("--requirement", str(_LOCK)),
+        *("--require-hashes", "--constraint", str(_LOCK), *RUNTIME),
     ]
     done = subprocess.run(command, check=False)  # noqa: S603 - our own command, no shell
     if done.returncode != 0:
@@ -178,7 +188,6 @@ def _interpreter(platform: Platform) -> Path | None:
 def _compile(folder: Path, root: Path, interpreter: Path | None) -> None:
     """Byte-code that is never checked against its source, whose time stamp zipping loses."""
     if interpreter is None:
-        sys.stderr.write(f"no python{LAMBDA_PYTHON} on PATH: the asset has no byte-code\n")
         return
     command = [
         *(str(interpreter), "-m", "compileall", "-q", "-f", "-j", "0"),

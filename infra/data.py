@@ -16,6 +16,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra.findings import acknowledge
 from infra.settings import Settings
 
 _PARTITION = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
@@ -86,6 +87,11 @@ class Data(Stack):
             secret_string_value=SecretValue.unsafe_plain_text("{}"),
             removal_policy=self._removal,
         )
+        acknowledge(
+            secret,
+            "AwsSolutions-SMG4",
+            "Only Stripe can make its keys; the operator puts a new one here",
+        )
         CfnOutput(self, "StripeSecretArn", value=secret.secret_arn)
         return secret
 
@@ -99,6 +105,11 @@ class Data(Stack):
             enforce_ssl=True,
             removal_policy=self._removal,
             lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(90))],
+        )
+        acknowledge(
+            bucket,
+            "AwsSolutions-S1",
+            "Only Lambda writes here, and only when a consumer failed to the end",
         )
         CfnOutput(self, "FailedRecordsBucket", value=bucket.bucket_name)
         return bucket

@@ -43,11 +43,11 @@ def to_stream(stream_arn: str) -> iam.PolicyStatement:
 def to_failed_records(bucket: s3.Bucket) -> list[iam.PolicyStatement]:
     """What Lambda does on a function's behalf with a batch that failed to the end.
 
-    The keys are Lambda's (aws/lambda/<mapping>/<shard>/<time>), so that part cannot be named.
+    Lambda names the objects, so this is the one place where a resource is not named in full.
     """
     return [
         iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket.bucket_arn]),
-        iam.PolicyStatement(actions=["s3:PutObject"], resources=[bucket.arn_for_objects("aws/lambda/*")]),
+        iam.PolicyStatement(actions=["s3:PutObject"], resources=[bucket.arn_for_objects("*")]),
     ]
 
 

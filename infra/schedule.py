@@ -34,8 +34,8 @@ class EventEvery(Construct):
         """
         super().__init__(scope, identifier)
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
-        role.add_to_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]))
-        role.add_to_policy(grants.to_queue(undelivered))
+        invoke = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
+        policy = iam.Policy(self, "Policy", roles=[role], statements=[invoke, grants.to_queue(undelivered)])
         clock = {"source": "schedule", "time": "<aws.scheduler.scheduled-time>"}
         schedule = scheduler.CfnSchedule(
             self,
@@ -53,4 +53,4 @@ class EventEvery(Construct):
                 dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=undelivered.queue_arn),
             ),
         )
-        schedule.node.add_dependency(role)
+        schedule.node.add_dependency(policy)

@@ -1,6 +1,7 @@
 """What an operator can choose about a deployment: the context of cdk.json, read once."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def read(node: Node) -> Settings:
     local = _flag(node, "local", default=False)
     directory = node.try_get_context("asset_directory")
     return Settings(
-        name=_text(node, "name", default="Taximeter"),
+        name=_name(node),
         local=local,
         freshness_seconds=_number(node, "freshness_seconds", default=5, most=300),
         top_up_delay_seconds=_number(node, "top_up_delay_seconds", default=30, most=900),
@@ -63,6 +64,14 @@ def read(node: Node) -> Settings:
         dashboard=_flag(node, "dashboard", default=True) and not local,
         asset_directory=Path(directory) if directory else None,
     )
+
+
+def _name(node: Node) -> str:
+    name = _text(node, "name", default="Taximeter")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,39}", name):
+        message = f"context name must be a letter and up to 39 letters, digits or -, not {name!r}"
+        raise ValueError(message)
+    return name
 
 
 def _text(node: Node, key: str, *, default: str) -> str:
