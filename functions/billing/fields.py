@@ -1,0 +1,80 @@
+"""The kinds of values that users write into plans and customers, each read and written in one way."""
+
+from decimal import Decimal
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    StrictInt,
+    StringConstraints,
+)
+
+from billing.money import minor_units
+from metering.decimals import decimal_of, text
+from metering.errors import Invalid
+from metering.times import QUARTER, floor, format_time, parse_time
+
+
+class Written(BaseModel):
+    """Something that a user wrote: frozen, and refused whole when it has a field that nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+def _positive(value: Decimal) -> Decimal:
+    if value <= 0:
+        raise ValueError("must be above zero")
+    return value
+
+
+def _percentage(value: Decimal) -> Decimal:
+    if value > 100:
+        raise ValueError("must be at most 100")
+    return value
+
+
+def _currency(value: str) -> str:
+    minor_units(value)
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError):  # an unknown key, or one that is a path and not a name
+        raise Invalid("must be an IANA time zone such as Europe/Berlin") from None
+    return value
+
+
+def _quarter(value: object) -> int:
+    return floor(parse_time(value), QUARTER)
+
+
+Exact = Annotated[Decimal, BeforeValidator(decimal_of), PlainSerializer(text, when_used="json")]
+Amount = Annotated[Exact, AfterValidator(_not_negative)]
+Positive = Annotated[Exact, AfterValidator(_positive)]
+Percentage = Annotated[Amount, AfterValidator(_percentage)]
+CurrencyCode = Annotated[str, AfterValidator(_currency)]
+Timezone = Annotated[str, AfterValidator(_timezone)]
+# Configured instants are cut to the quarter of an hour: windows can be cut there and nowhere else.
+Instant = Annotated[int, BeforeValidator(_quarter), PlainSerializer(format_time, when_used="json")]
+Text = Annotated[str, StringConstraints(max_length=1_000)]
+AnchorDay = Annotated[StrictInt, AfterValidator(lambda day: _within(day, 1, 31))]
+Days = Annotated[StrictInt, AfterValidator(lambda days: _within(days, 0, 3_650))]
+
+
+def _within(value: int, least: int, most: int) -> int:
+    if not least <= value <= most:
+        raise ValueError(f"must be from {least} to {most}")
+    return value

@@ -1,0 +1,183 @@
+"""Invoices: a draft is computed whenever it is asked for; finalising freezes all but its status. Law 5.7."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
+
+from pydantic import JsonValue
+
+from billing.customers import Account
+from billing.money import exact, round_money
+from billing.periods import Period
+from billing.rating import Line, subtotal
+from metering.decimals import text
+from metering.errors import Conflict
+from metering.times import DAY, format_time
+
+Status = Literal["draft", "finalized", "paid", "past_due", "void", "uncollectible"]
+
+# Which status may follow which. A paid invoice falls back only when its payment is lost in a dispute.
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    "draft": frozenset({"finalized", "paid"}),
+    "finalized": frozenset({"paid", "past_due", "void", "uncollectible"}),
+    "past_due": frozenset({"paid", "void", "uncollectible"}),
+    "uncollectible": frozenset({"paid", "void"}),
+    "paid": frozenset({"past_due"}),
+    "void": frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """What a customer owes for one period, and what became of it. Amounts are in `currency`.
+
+    Attributes:
+        id: customer and start of the period.
+        number: without gaps per issuer; put on after finalising, with the issuer's counter.
+        plan: key and version.
+        credits_applied: what the wallet paid of the lines; never of the tax.
+        amount_due: total − credits_applied.
+        finalized_at: milliseconds, like every instant here.
+    """
+
+    id: str
+    customer: str
+    status: Status
+    plan: tuple[str, int]
+    currency: str
+    period: Period
+    issuer: Mapping[str, JsonValue]
+    bill_to: Mapping[str, JsonValue]
+    lines: tuple[Mapping[str, Any], ...]
+    subtotal: Decimal
+    credits_applied: Decimal
+    tax_rate: Decimal
+    tax: Decimal
+    total: Decimal
+    amount_due: Decimal
+    number: str | None = None
+    amount_refunded: Decimal = field(default=Decimal(0))
+    finalized_at: int | None = None
+    due_at: int | None = None
+    paid_at: int | None = None
+    stripe_invoice: str | None = None
+    hosted_invoice_url: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The invoice as the API shows it."""
+        return {
+            "id": self.id,
+            "number": self.number,
+            "customer": self.customer,
+            "status": self.status,
+            "plan": {"key": self.plan[0], "version": self.plan[1]},
+            "currency": self.currency,
+            "period": {"start": format_time(self.period.start), "end": format_time(self.period.end)},
+            "issuer": dict(self.issuer),
+            "bill_to": dict(self.bill_to),
+            "lines": [dict(line) for line in self.lines],
+            "subtotal": text(self.subtotal),
+            "credits_applied": text(self.credits_applied),
+            "tax_rate": text(self.tax_rate),
+            "tax": text(self.tax),
+            "total": text(self.total),
+            "amount_due": text(self.amount_due),
+            "amount_refunded": text(self.amount_refunded),
+            "finalized_at": _time(self.finalized_at),
+            "due_at": _time(self.due_at),
+            "paid_at": _time(self.paid_at),
+            "stripe_invoice": self.stripe_invoice,
+            "hosted_invoice_url": self.hosted_invoice_url,
+        }
+
+
+def invoice_id(customer: str, start: int) -> str:
+    """Names the invoice of a customer's period that starts at an instant: `acme:20261101T0000Z`."""
+    written = format_time(start)
+    return f"{customer}:{written[:16].replace('-', '').replace(':', '')}Z"
+
+
+@exact
+def draft(
+    account: Account,
+    plan: tuple[str, int],
+    period: Period,
+    lines: Sequence[Line],
+    credits_applied: Decimal,
+    issuer: Mapping[str, JsonValue],
+) -> Invoice:
+    """Add the lines up: tax once, on what credits leave (`rest`) or on everything (`subtotal`), rounded once.
+
+    Nobody makes an invoice without lines, nor one for a `prepaid_only` customer; drafts are shown all the same.
+    """
+    customer = account.customer
+    before_tax = subtotal(lines)
+    taxed = before_tax - credits_applied if customer.tax_on == "rest" else before_tax
+    tax = round_money(Fraction(taxed) * Fraction(customer.tax_rate) / 100, account.currency)
+    return Invoice(
+        id=invoice_id(customer.id, period.start),
+        customer=customer.id,
+        status="draft",
+        plan=plan,
+        currency=account.currency,
+        period=period,
+        issuer=issuer,
+        bill_to={
+            "name": customer.name,
+            "email": customer.email,
+            "address": customer.address,
+            "tax_id": customer.tax_id,
+        },
+        lines=tuple(line.as_json() for line in lines),
+        subtotal=before_tax,
+        credits_applied=credits_applied,
+        tax_rate=customer.tax_rate,
+        tax=tax,
+        total=before_tax + tax,
+        amount_due=before_tax + tax - credits_applied,
+    )
+
+
+def finalize(invoice: Invoice, account: Account, now: int) -> Invoice:
+    """Freeze a draft. With nothing due it is paid at once; an invoice to be sent is due after `days_until_due`.
+
+    Raises:
+        Conflict: `period_open`, its period has not ended; `invoice_status`, it is no draft.
+    """
+    if now < invoice.period.end:
+        raise Conflict("the period has not ended", "period_open")
+    days = 0 if account.customer.collection == "charge_automatically" else account.customer.days_until_due
+    frozen = replace(invoice, finalized_at=now, due_at=now + days * DAY)
+    return moved(frozen, "finalized" if invoice.amount_due else "paid", now)
+
+
+def numbered(invoice: Invoice, prefix: str, count: int) -> Invoice:
+    """Put the number on: the issuer's prefix and the count of its invoices, six digits or more.
+
+    Raises:
+        Conflict: `invoice_status`, it is a draft or has a number already.
+    """
+    if invoice.status == "draft" or invoice.number is not None:
+        raise Conflict("only a finalised invoice without a number gets one", "invoice_status")
+    return replace(invoice, number=f"{prefix}{count:06d}")
+
+
+def moved(invoice: Invoice, status: Status, now: int) -> Invoice:
+    """The invoice in its next status; the status it has already changes nothing.
+
+    Raises:
+        Conflict: `invoice_paid` when a paid one was to be voided, else `invoice_status`: the table does not allow it.
+    """
+    if status == invoice.status:
+        return invoice
+    if status not in TRANSITIONS[invoice.status]:
+        paid = invoice.status == "paid" and status == "void"
+        code = "invoice_paid" if paid else "invoice_status"
+        raise Conflict(f"an invoice that is {invoice.status} cannot become {status}", code)
+    return replace(invoice, status=status, paid_at=now if status == "paid" else None)
+
+
+def _time(instant: int | None) -> str | None:
+    return None if instant is None else format_time(instant)

@@ -1,0 +1,202 @@
+"""Rating: from the usage of a period to the lines of its invoice. Laws 5.1 to 5.3, Fine print Prices.
+
+The order is the one of the contract: items → discounts → maximum or minimum. Credits and tax come later, with the
+wallet and the invoice. Everything here is a pure function of the plan and the usage.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
+
+from billing.money import exact, round_money, total
+from billing.plans import Item, Plan
+from billing.pricing import Flat, Matrix, Measured, Part, charge, split
+from metering.decimals import text
+from metering.windows import Usage
+
+LineKind = Literal["usage", "flat", "minimum", "discount", "adjustment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an invoice, able to explain itself.
+
+    Attributes:
+        item: the key of the plan's item; None for what concerns the plan as a whole.
+        description: what people read.
+        quantity: what was rated, after `divide_by` and `included`; None where nothing was counted.
+        unit: what the quantity counts.
+        unit_price: the price of one, where the model has a single one.
+        amount: rounded to the currency, cumulatively within the item.
+        amount_exact: before rounding.
+        kind: what sort of line it is.
+        tiers: the steps of the computation, numbers as text.
+        dimensions: the combination of a matrix item that the line is for.
+        unpriced: there was usage that no price of the plan fits; it is charged zero.
+    """
+
+    item: str | None
+    description: str
+    quantity: Fraction | None
+    unit: str | None
+    unit_price: Decimal | None
+    amount: Decimal
+    amount_exact: Fraction
+    kind: LineKind
+    tiers: tuple[Mapping[str, str | None], ...] = ()
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    unpriced: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The line as invoices and drafts show it; `unpriced` is there only when it is true."""
+        shown: dict[str, Any] = {
+            "item": self.item,
+            "description": self.description,
+            "quantity": None if self.quantity is None else text(self.quantity),
+            "unit": self.unit,
+            "unit_price": None if self.unit_price is None else text(self.unit_price),
+            "amount": text(self.amount),
+            "amount_exact": text(self.amount_exact),
+            "kind": self.kind,
+            "tiers": [dict(tier) for tier in self.tiers],
+            "dimensions": dict(self.dimensions),
+        }
+        return shown | {"unpriced": True} if self.unpriced else shown
+
+
+def rate(plan: Plan, usage: Iterable[Usage], share: Fraction = Fraction(1), *, over: bool = True) -> tuple[Line, ...]:
+    """Rate the usage of one period.
+
+    Args:
+        plan: the version that holds for the period.
+        usage: rows of the period; rows of one meter and combination add up, their order does not matter.
+        share: how much of a whole period it is, for what counts by the period.
+        over: whether the period has ended, which is when minimum and arrears fees are due.
+    """
+    rows = tuple(usage)
+    return rate_items(plan, {item.key: select(item, rows) for item in plan.items}, share, over=over)
+
+
+def select(item: Item, usage: Iterable[Usage]) -> list[Usage]:
+    """The rows of the item's meter whose dimensions have the values that `where` asks for."""
+    wanted = set(item.where.items())
+    return [row for row in usage if row.meter == item.meter and wanted.issubset(row.dimensions)]
+
+
+@exact
+def rate_items(
+    plan: Plan, usage: Mapping[str, Sequence[Usage]], share: Fraction = Fraction(1), *, over: bool = True
+) -> tuple[Line, ...]:
+    """Rate usage that was already assigned to the items by their keys; otherwise as `rate`."""
+    lines = [line for item in plan.items for line in _item_lines(plan, item, usage.get(item.key, ()), share, over=over)]
+    return (*lines, *_plan_lines(plan, lines, share, over=over))
+
+
+def subtotal(lines: Iterable[Line]) -> Decimal:
+    """The sum of the rounded lines."""
+    return total(line.amount for line in lines)
+
+
+def subtotal_exact(lines: Iterable[Line]) -> Fraction:
+    """The sum of the lines before rounding."""
+    return sum((line.amount_exact for line in lines), Fraction(0))
+
+
+def _item_lines(plan: Plan, item: Item, usage: Sequence[Usage], share: Fraction, *, over: bool) -> Iterator[Line]:
+    if isinstance(item.price, Flat):
+        if over or item.price.due == "advance":
+            yield _fee(plan, item, item.price, share)
+        return
+    price = item.price
+    parts = split(price, usage) if isinstance(price, Matrix) else [Part({}, price, tuple(usage))]
+    included = Fraction(item.included) * share
+    running, before = Fraction(0), Decimal(0)
+    for part in parts:
+        used, measured = _measure(item, part.usage, included)
+        included -= min(included, max(used, Fraction(0)))
+        if not (used or measured.events or measured.amount):
+            continue
+        line = _usage_line(item, part, measured)
+        running += line.amount_exact
+        after = round_money(running, plan.currency)
+        yield replace(line, amount=after - before)
+        before = after
+
+
+def _measure(item: Item, usage: Iterable[Usage], included: Fraction) -> tuple[Fraction, Measured]:
+    """What was used, in the item's unit, and what of it is rated."""
+    quantity, events, amount = Decimal(0), 0, Decimal(0)
+    for row in usage:
+        quantity += row.quantity
+        events += row.events
+        amount += row.amount
+    counted = Fraction(events) if item.measure == "events" else Fraction(quantity)
+    used = counted / Fraction(item.divide_by)
+    return used, Measured(max(used - included, Fraction(0)), events, amount)
+
+
+def _usage_line(item: Item, part: Part, measured: Measured) -> Line:
+    charged = charge(part.price, measured) if part.price else None
+    values = ", ".join(f"{name} {value}" for name, value in part.dimensions.items())
+    return Line(
+        item=item.key,
+        description=f"{item.title} ({values})" if values else item.title,
+        quantity=measured.quantity,
+        unit=item.unit,
+        unit_price=charged.unit_price if charged else None,
+        amount=Decimal(0),
+        amount_exact=charged.amount if charged else Fraction(0),
+        kind="usage",
+        tiers=charged.tiers if charged else (),
+        dimensions=part.dimensions,
+        unpriced=charged is None,
+    )
+
+
+def _fee(plan: Plan, item: Item, price: Flat, share: Fraction) -> Line:
+    charged = charge(price, Measured(Fraction(1), 0, Decimal(0)), share)
+    return Line(
+        item=item.key,
+        description=item.title,
+        quantity=share if price.prorate else Fraction(1),
+        unit=item.unit,
+        unit_price=charged.unit_price,
+        amount=round_money(charged.amount, plan.currency),
+        amount_exact=charged.amount,
+        kind="flat",
+    )
+
+
+def _plan_lines(plan: Plan, lines: Sequence[Line], share: Fraction, *, over: bool) -> Iterator[Line]:
+    """Discounts in order, then what `maximum` takes off or `minimum` adds; each sees what the rounded lines leave."""
+    left = subtotal(lines)
+    for discount in plan.discounts:
+        if discount.percent is not None:
+            off, title = Fraction(left) * Fraction(discount.percent) / 100, f"Discount {text(discount.percent)}%"
+        else:
+            off, title = min(Fraction(left), Fraction(discount.amount or 0) * share), "Discount"
+        line = _plan_line(plan, title, "discount", -off)
+        left += line.amount
+        if off:
+            yield line
+    above = Fraction(left) - Fraction(plan.maximum) * share if plan.maximum is not None else Fraction(0)
+    below = Fraction(plan.minimum) * share - Fraction(left) if plan.minimum is not None else Fraction(0)
+    if above > 0:
+        yield _plan_line(plan, "Maximum", "discount", -above)
+    if below > 0 and over:
+        yield _plan_line(plan, "Minimum", "minimum", below)
+
+
+def _plan_line(plan: Plan, title: str, kind: LineKind, amount: Fraction) -> Line:
+    return Line(
+        item=None,
+        description=title,
+        quantity=None,
+        unit=None,
+        unit_price=None,
+        amount=round_money(amount, plan.currency),
+        amount_exact=amount,
+        kind=kind,
+    )
