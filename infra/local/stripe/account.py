@@ -1,0 +1,112 @@
+"""What one Stripe test account holds, and its clock."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from .cards import Card
+from .problems import Json, missing
+
+API_VERSION = "2026-10-28.endive"
+
+
+@dataclass
+class Account:
+    """The account's objects, in the order in which they were made.
+
+    It knows nothing of HTTP. Whoever calls it holds the one lock around it.
+
+    Attributes:
+        url: where the stand-in's own pages are.
+        objects: every object by its id, in the shape of the API.
+        kinds: the ones that were not deleted, once more, by kind and id.
+        cards: what no answer shows: the test card behind each payment method.
+        secrets: what the events for each endpoint are signed with.
+        set_up: payment methods whose holder agreed to later charges.
+        offset_milliseconds: how far its clock is ahead of the machine's.
+        origin: the request being carried out, as its events name it.
+        unsent: ids of events that were not handed to the courier yet.
+    """
+
+    url: str = "http://127.0.0.1"
+    objects: dict[str, Json] = field(default_factory=dict)
+    kinds: dict[str, dict[str, Json]] = field(default_factory=dict)
+    cards: dict[str, Card] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    set_up: set[str] = field(default_factory=set)
+    offset_milliseconds: int = 0
+    origin: Json = field(default_factory=lambda: {"id": None, "idempotency_key": None})
+    unsent: list[str] = field(default_factory=list)
+
+    def now(self) -> int:
+        """Returns the account's time, in seconds since the epoch."""
+        return int(time.time() + self.offset_milliseconds / 1000)
+
+    def add(self, prefix: str, kind: str, **values: object) -> Json:
+        """Makes an object with a random id, keeps it and returns it."""
+        identifier = f"{prefix}_{secrets.token_hex(12)}"
+        made: Json = {"id": identifier, "object": kind, **values}
+        self.objects[identifier] = made
+        self.kinds.setdefault(kind, {})[identifier] = made
+        return made
+
+    def get(self, kind: str, identifier: str, *, param: str | None = "id") -> Json:
+        """Returns an object, or raises ``resource_missing``. Of the deleted, only customers can still be read."""
+        found = self.objects.get(identifier)
+        gone = found is not None and found.get("deleted") and kind != "customer"
+        if found is None or found["object"] != kind or gone:
+            raise missing(kind, identifier, param=param)
+        return found
+
+    def every(self, kind: str, keep: Callable[[Json], bool] = lambda _: True) -> Iterator[Json]:
+        """Returns the objects of a kind, oldest first, that were not deleted and pass ``keep``."""
+        return filter(keep, self.kinds.get(kind, {}).values())
+
+    def forget(self, thing: Json) -> Json:
+        """Deletes an object and returns what the API says of it from then on."""
+        self.remove(thing)
+        gone: Json = {"id": thing["id"], "object": thing["object"], "deleted": True}
+        self.objects[thing["id"]] = gone
+        return gone
+
+    def remove(self, thing: Json) -> None:
+        """Removes an object without a trace."""
+        del self.objects[thing["id"]]
+        del self.kinds[thing["object"]][thing["id"]]
+
+    def change(self, thing: Json, event: str, **changes: object) -> None:
+        """Changes an object and tells its new and previous values, if they differ."""
+        differ = {key: value for key, value in changes.items() if thing.get(key) != value}
+        previous = {key: thing.get(key) for key in differ}
+        thing.update(differ)
+        if differ:
+            self.tell(event, thing, previous)
+
+    def tell(self, event: str, thing: Json, previous: Json | None = None) -> None:
+        """Records an event with the object as it is now, to be sent to the endpoints."""
+        data: Json = {"object": copy.deepcopy(thing)}
+        if previous is not None:
+            data["previous_attributes"] = copy.deepcopy(previous)
+        made = self.add(
+            "evt",
+            "event",
+            api_version=API_VERSION,
+            created=self.now(),
+            data=data,
+            livemode=False,
+            pending_webhooks=sum(1 for _ in self.endpoints(event)),
+            request=dict(self.origin),
+            type=event,
+        )
+        self.unsent.append(made["id"])
+
+    def endpoints(self, event: str) -> Iterator[Json]:
+        """Yields the webhook endpoints that want an event of this type."""
+        return self.every(
+            "webhook_endpoint",
+            lambda endpoint: endpoint["status"] == "enabled" and bool({"*", event} & set(endpoint["enabled_events"])),
+        )

@@ -1,0 +1,1 @@
+"""What the account can hold: one file per resource, each with its rules and its routes."""

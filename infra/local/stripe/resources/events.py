@@ -1,0 +1,96 @@
+"""Events, and the endpoints that they are sent to."""
+
+from __future__ import annotations
+
+import secrets
+
+from infra.local.stripe.account import API_VERSION, Account
+from infra.local.stripe.listing import PAGING, page
+from infra.local.stripe.problems import Json, invalid
+from infra.local.stripe.resources import customers
+from infra.local.stripe.routes import retrieve, route
+
+_KEPT_SECONDS = 30 * 86_400
+
+
+def listed(account: Account, params: Json) -> Json:
+    """Returns the events of the last 30 days, newest first."""
+    types = set(params.get("types") or ([params["type"]] if "type" in params else []))
+    since = account.now() - _KEPT_SECONDS
+    rows = account.every(
+        "event",
+        lambda row: row["created"] >= since and (not types or bool(types & _patterns(row["type"]))),
+    )
+    return page(rows, params, "/v1/events")
+
+
+def _patterns(kind: str) -> set[str]:
+    """Returns the filters that an event type passes: its own name and each group it is in."""
+    parts = kind.split(".")
+    return {kind, *(".".join([*parts[:count], "*"]) for count in range(1, len(parts)))}
+
+
+def create_endpoint(account: Account, params: Json) -> Json:
+    """Makes an endpoint. Only this answer shows its secret."""
+    if params.get("api_version", API_VERSION) != API_VERSION:
+        raise invalid(f"This stand-in speaks only {API_VERSION}.", param="api_version")
+    endpoint = keep_endpoint(account, params)
+    return {**endpoint, "secret": account.secrets[endpoint["id"]]}
+
+
+def keep_endpoint(account: Account, params: Json, secret: str | None = None) -> Json:
+    """Keeps an endpoint with this secret, or with a new one."""
+    url = params["url"]
+    if not url.startswith(("http://", "https://")):
+        raise invalid("Invalid URL: An explicit scheme (such as https) must be provided.", param="url")
+    endpoint = account.add(
+        "we",
+        "webhook_endpoint",
+        api_version=params.get("api_version"),
+        application=None,
+        created=account.now(),
+        description=params.get("description"),
+        enabled_events=list(params["enabled_events"]),
+        livemode=False,
+        metadata=params.get("metadata") or {},
+        status="enabled",
+        url=url,
+    )
+    account.secrets[endpoint["id"]] = secret or f"whsec_{secrets.token_hex(16)}"
+    return endpoint
+
+
+def update_endpoint(account: Account, params: Json, identifier: str) -> Json:
+    """Changes where an endpoint is, what it wants and whether it gets anything."""
+    endpoint = account.get("webhook_endpoint", identifier)
+    for name in ("description", "enabled_events", "url"):
+        endpoint[name] = params.get(name, endpoint[name])
+    if "metadata" in params:
+        endpoint["metadata"] = customers.merged(endpoint["metadata"], params["metadata"])
+    if "disabled" in params:
+        endpoint["status"] = "disabled" if params["disabled"] else "enabled"
+    return endpoint
+
+
+def delete_endpoint(account: Account, _: Json, identifier: str) -> Json:
+    """Deletes an endpoint."""
+    account.secrets.pop(identifier, None)
+    return account.forget(account.get("webhook_endpoint", identifier))
+
+
+def endpoints(account: Account, params: Json) -> Json:
+    """Returns the endpoints, newest first."""
+    return page(account.every("webhook_endpoint"), params, "/v1/webhook_endpoints")
+
+
+_PATH = "/v1/webhook_endpoints"
+_SET = "description enabled_events metadata url"
+ROUTES = [
+    route("GET", "/v1/events", "EventListParams", f"{PAGING} created type types", listed),
+    retrieve("/v1/events/{}", "event", "EventRetrieveParams"),
+    route("POST", _PATH, "WebhookEndpointCreateParams", f"{_SET} api_version", create_endpoint),
+    route("GET", _PATH, "WebhookEndpointListParams", PAGING, endpoints),
+    retrieve(_PATH + "/{}", "webhook_endpoint", "WebhookEndpointRetrieveParams"),
+    route("POST", _PATH + "/{}", "WebhookEndpointUpdateParams", f"{_SET} disabled", update_endpoint),
+    route("DELETE", _PATH + "/{}", "WebhookEndpointDeleteParams", "", delete_endpoint),
+]

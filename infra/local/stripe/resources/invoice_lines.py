@@ -1,0 +1,225 @@
+"""Invoice items, and the lines that they become on an invoice."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from infra.local.stripe.account import Account
+from infra.local.stripe.listing import PAGING, page
+from infra.local.stripe.problems import Json, invalid, unsupported
+from infra.local.stripe.resources import customers
+from infra.local.stripe.routes import retrieve, route
+
+_MOST = 250
+
+
+def create(account: Account, params: Json) -> Json:
+    """Makes an invoice item: on a draft invoice, or pending until the next one that includes it."""
+    if "customer" not in params:
+        raise invalid("Missing required param: customer.", param="customer", code="parameter_missing")
+    customer = customers.live(account, params["customer"], param="customer")
+    invoice = None
+    if "invoice" in params:
+        invoice = draft(account, params["invoice"], param="invoice")
+    currency = params.get("currency") or (invoice or customer)["currency"] or "usd"
+    if invoice and invoice["customer"] != customer["id"]:
+        raise invalid("The invoice belongs to another customer.", param="invoice")
+    if invoice and invoice["currency"] != currency.lower():
+        raise invalid("The currency differs from the invoice's.", param="currency")
+    item = _item(account, customer, currency.lower(), params)
+    if invoice:
+        put(account, invoice, [item])
+    account.tell("invoiceitem.created", item)
+    return item
+
+
+def _item(account: Account, customer: Json, currency: str, params: Json) -> Json:
+    amount, quantity, unit = _priced(params)
+    now = account.now()
+    return account.add(
+        "ii",
+        "invoiceitem",
+        amount=amount,
+        currency=currency,
+        customer=customer["id"],
+        date=now,
+        description=params.get("description"),
+        discountable=params.get("discountable", amount >= 0),
+        discounts=[],
+        invoice=None,
+        livemode=False,
+        metadata=params.get("metadata") or {},
+        net_amount=amount,
+        parent=None,
+        period=params.get("period") or {"end": now, "start": now},
+        pricing=_pricing(unit),
+        proration=False,
+        quantity=int(quantity),
+        quantity_decimal=format(quantity, "f"),
+        tax_rates=[],
+        test_clock=None,
+    )
+
+
+def _pricing(unit: Decimal) -> Json:
+    return {
+        "price_details": {"price": "price_inline", "product": "prod_inline"},
+        "type": "price_details",
+        "unit_amount_decimal": format(unit, "f"),
+    }
+
+
+def _priced(params: Json) -> tuple[int, Decimal, Decimal]:
+    """Returns amount in minor units, quantity and unit amount.
+
+    Raises:
+        Problem: neither an amount nor a unit amount is given, or both are.
+    """
+    quantity = params.get("quantity_decimal", params.get("quantity"))
+    unit = params.get("unit_amount_decimal")
+    if "amount" in params:
+        if quantity is not None or unit is not None:
+            raise unsupported("an amount beside a quantity or a unit amount")
+        return params["amount"], Decimal(1), Decimal(params["amount"])
+    if unit is None:
+        raise invalid("Missing required param: amount.", param="amount", code="parameter_missing")
+    count = Decimal(1) if quantity is None else Decimal(quantity)
+    amount = (unit * count).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+    return int(amount), count, unit
+
+
+def draft(account: Account, identifier: str, *, param: str = "id") -> Json:
+    """Returns an invoice that can still change; raises ``invoice_not_editable`` otherwise."""
+    invoice = account.get("invoice", identifier, param=param)
+    if invoice.get("status") != "draft":
+        text = "This invoice is no longer editable."
+        raise invalid(text, param=param, code="invoice_not_editable")
+    return invoice
+
+
+def of(account: Account, invoice: Json) -> list[Json]:
+    """Returns all lines of an invoice, in their order."""
+    return list(account.every("line_item", lambda line: line["invoice"] == invoice["id"]))
+
+
+def put(account: Account, invoice: Json, items: list[Json]) -> None:
+    """Puts items on a draft invoice, a line each; raises a 400 when it would have more than 250."""
+    if len(of(account, invoice)) + len(items) > _MOST:
+        for item in items:
+            account.remove(item)
+        raise invalid(f"An invoice can have at most {_MOST} line items.", param="invoice")
+    for item in items:
+        item["invoice"] = invoice["id"]
+        _line(account, item)
+    refresh(account, invoice)
+
+
+def _line(account: Account, item: Json) -> Json:
+    details: Json = {
+        "invoice_item": item["id"],
+        "proration": False,
+        "proration_details": {"credited_items": None},
+        "subscription": None,
+    }
+    same = ("amount", "currency", "description", "discountable", "invoice", "period", "pricing")
+    return account.add(
+        "il",
+        "line_item",
+        **{key: item[key] for key in same},
+        discount_amounts=[],
+        discounts=[],
+        livemode=False,
+        metadata=dict(item["metadata"]),
+        parent={
+            "invoice_item_details": details,
+            "subscription_item_details": None,
+            "type": "invoice_item_details",
+        },
+        pretax_credit_amounts=[],
+        quantity=item["quantity"],
+        quantity_decimal=item["quantity_decimal"],
+        subtotal=item["amount"],
+        taxes=[],
+    )
+
+
+def refresh(account: Account, invoice: Json) -> None:
+    """Sets a draft's totals from its lines; like Stripe's, an invoice shows only the first ten."""
+    lines = of(account, invoice)
+    total = sum(line["amount"] for line in lines)
+    due = max(0, total + invoice["starting_balance"])
+    invoice.update(
+        amount_due=due,
+        amount_remaining=due,
+        lines=page(reversed(lines), {}, f"/v1/invoices/{invoice['id']}/lines"),
+        subtotal=total,
+        subtotal_excluding_tax=total,
+        total=total,
+        total_excluding_tax=total,
+    )
+
+
+_LINE = {"amount", "description", "discountable", "metadata", "period"}
+
+
+def add(account: Account, params: Json, identifier: str) -> Json:
+    """Adds lines to a draft invoice, all or none."""
+    invoice = draft(account, identifier)
+    customer = account.objects[invoice["customer"]]
+    for line in params["lines"]:
+        for name in line.keys() - _LINE:
+            raise unsupported(f"the parameter `lines[{name}]`")
+        _priced(line)
+    items = [_item(account, customer, invoice["currency"], line) for line in params["lines"]]
+    put(account, invoice, items)
+    account.tell("invoice.updated", invoice)
+    return invoice
+
+
+def lines(account: Account, params: Json, identifier: str) -> Json:
+    """Returns a page of an invoice's lines, first line first."""
+    invoice = account.get("invoice", identifier)
+    return page(reversed(of(account, invoice)), params, f"/v1/invoices/{identifier}/lines")
+
+
+def listed(account: Account, params: Json) -> Json:
+    """Returns invoice items, newest first."""
+    customer, invoice = params.get("customer"), params.get("invoice")
+    pending = params.get("pending")
+    rows = account.every(
+        "invoiceitem",
+        lambda row: (
+            customer in {None, row["customer"]}
+            and invoice in {None, row["invoice"]}
+            and pending in {None, row["invoice"] is None}
+        ),
+    )
+    return page(rows, params, "/v1/invoiceitems")
+
+
+def delete(account: Account, _: Json, identifier: str) -> Json:
+    """Deletes an item, and its line when its invoice is a draft."""
+    item = account.get("invoiceitem", identifier)
+    if item["invoice"]:
+        invoice = draft(account, item["invoice"], param="invoice")
+        for line in of(account, invoice):
+            if line["parent"]["invoice_item_details"]["invoice_item"] == identifier:
+                account.remove(line)
+        refresh(account, invoice)
+    account.tell("invoiceitem.deleted", item)
+    return account.forget(item)
+
+
+_PATH = "/v1/invoiceitems"
+_MADE = (
+    "amount currency customer description discountable invoice metadata period quantity"
+    " quantity_decimal unit_amount_decimal"
+)
+ROUTES = [
+    route("POST", _PATH, "InvoiceItemCreateParams", _MADE, create),
+    route("GET", _PATH, "InvoiceItemListParams", f"{PAGING} customer invoice pending", listed),
+    retrieve(_PATH + "/{}", "invoiceitem", "InvoiceItemRetrieveParams"),
+    route("DELETE", _PATH + "/{}", "InvoiceItemDeleteParams", "", delete),
+    route("POST", "/v1/invoices/{}/add_lines", "InvoiceAddLinesParams", "lines", add),
+    route("GET", "/v1/invoices/{}/lines", "InvoiceLineItemListParams", PAGING, lines),
+]

@@ -1,0 +1,86 @@
+"""What ties an invoice to the PaymentIntent that pays it."""
+
+from __future__ import annotations
+
+from infra.local.stripe.account import Account
+from infra.local.stripe.listing import PAGING, page
+from infra.local.stripe.problems import Json
+from infra.local.stripe.routes import retrieve, route
+
+
+def create(account: Account, invoice: Json, intent: Json) -> Json:
+    """Makes the open payment of a finalised invoice."""
+    return account.add(
+        "inpay",
+        "invoice_payment",
+        amount_paid=None,
+        amount_requested=invoice["amount_due"],
+        created=account.now(),
+        currency=invoice["currency"],
+        invoice=invoice["id"],
+        is_default=True,
+        livemode=False,
+        payment={"payment_intent": intent["id"], "type": "payment_intent"},
+        status="open",
+        status_transitions={"canceled_at": None, "paid_at": None},
+    )
+
+
+def opened(account: Account, invoice: Json) -> Json | None:
+    """Returns the open payment of an invoice, if it has one."""
+    rows = account.every("invoice_payment", lambda row: row["invoice"] == invoice["id"] and row["status"] == "open")
+    return next(rows, None)
+
+
+def settle(account: Account, intent: Json) -> None:
+    """Marks the invoice that waits for this succeeded intent as paid, if there is one."""
+    rows = account.every(
+        "invoice_payment",
+        lambda row: row["payment"]["payment_intent"] == intent["id"] and row["status"] == "open",
+    )
+    for payment in list(rows):
+        payment.update(amount_paid=intent["amount_received"], status="paid")
+        payment["status_transitions"]["paid_at"] = account.now()
+        account.tell("invoice_payment.paid", payment)
+        invoice = account.objects[payment["invoice"]]
+        invoice["attempt_count"] += 1
+        mark_paid(account, invoice)
+
+
+def mark_paid(account: Account, invoice: Json, *, elsewhere: bool = False) -> None:
+    """Marks an invoice as paid in full; ``elsewhere`` means that Stripe did not see the money."""
+    invoice.update(
+        amount_paid=invoice["amount_due"],
+        amount_paid_off_stripe=invoice["amount_due"] if elsewhere else 0,
+        amount_remaining=0,
+        attempted=invoice["attempted"] or not elsewhere,
+        auto_advance=False,
+        status="paid",
+    )
+    invoice["status_transitions"]["paid_at"] = account.now()
+    account.tell("invoice.paid", invoice)
+    if not elsewhere:
+        account.tell("invoice.payment_succeeded", invoice)
+
+
+def listed(account: Account, params: Json) -> Json:
+    """Returns the payments of an invoice, or those made with a PaymentIntent, newest first."""
+    invoice, status = params.get("invoice"), params.get("status")
+    intent = params.get("payment", {}).get("payment_intent")
+    rows = account.every(
+        "invoice_payment",
+        lambda row: (
+            invoice in {None, row["invoice"]}
+            and status in {None, row["status"]}
+            and intent in {None, row["payment"]["payment_intent"]}
+        ),
+    )
+    return page(rows, params, "/v1/invoice_payments")
+
+
+_PATH = "/v1/invoice_payments"
+_FILTERS = f"{PAGING} created invoice payment status"
+ROUTES = [
+    route("GET", _PATH, "InvoicePaymentListParams", _FILTERS, listed),
+    retrieve(_PATH + "/{}", "invoice_payment", "InvoicePaymentRetrieveParams"),
+]

@@ -1,0 +1,234 @@
+"""PaymentIntents: at most one successful charge each."""
+
+from __future__ import annotations
+
+from infra.local.stripe.account import Account
+from infra.local.stripe.cards import Authentication, Card
+from infra.local.stripe.listing import PAGING, page
+from infra.local.stripe.problems import Json, Problem, invalid, missing, unexpected_state, unsupported
+from infra.local.stripe.resources import charges, customers, invoice_payments, payment_methods
+from infra.local.stripe.resources.payments import METHOD_OPTIONS, check_amount
+from infra.local.stripe.routes import retrieve, route
+
+_OPEN = {"requires_payment_method", "requires_confirmation", "requires_action"}
+
+
+def create(account: Account, params: Json) -> Json:
+    """Makes an intent, and confirms it at once if asked to."""
+    check_amount(params["amount"], params["currency"])
+    for name in ("off_session", "return_url", "error_on_requires_action"):
+        if name in params and not params.get("confirm"):
+            text = f"`{name}` can only be used together with `confirm=true`."
+            raise invalid(text, param=name)
+    if "customer" in params:
+        customers.live(account, params["customer"], param="customer")
+    method = _method(account, params.get("payment_method"), params.get("customer"))
+    intent = made(account, params, method)
+    return confirm(account, params, intent["id"]) if params.get("confirm") else intent
+
+
+def made(account: Account, params: Json, method: Json | None) -> Json:
+    """Makes an unconfirmed intent of checked parameters."""
+    if params.get("capture_method", "automatic_async") == "manual":
+        raise unsupported("manual capture")
+    automatic = {"allow_redirects": "always", "enabled": True}
+    intent = account.add(
+        "pi",
+        "payment_intent",
+        amount=params["amount"],
+        amount_capturable=0,
+        amount_details={"tip": {}},
+        amount_received=0,
+        application=None,
+        application_fee_amount=None,
+        automatic_payment_methods=params.get("automatic_payment_methods", automatic),
+        canceled_at=None,
+        cancellation_reason=None,
+        capture_method=params.get("capture_method", "automatic_async"),
+        client_secret=None,
+        confirmation_method="automatic",
+        created=account.now(),
+        currency=params["currency"].lower(),
+        customer=params.get("customer"),
+        description=params.get("description"),
+        last_payment_error=None,
+        latest_charge=None,
+        livemode=False,
+        metadata=params.get("metadata") or {},
+        next_action=None,
+        on_behalf_of=None,
+        payment_method=method["id"] if method else None,
+        payment_method_configuration_details=None,
+        payment_method_options={"card": dict(METHOD_OPTIONS)},
+        payment_method_types=["card"],
+        processing=None,
+        receipt_email=params.get("receipt_email"),
+        review=None,
+        setup_future_usage=params.get("setup_future_usage"),
+        shipping=None,
+        source=None,
+        statement_descriptor=None,
+        statement_descriptor_suffix=params.get("statement_descriptor_suffix"),
+        status="requires_confirmation" if method else "requires_payment_method",
+        transfer_data=None,
+        transfer_group=None,
+    )
+    intent["client_secret"] = f"{intent['id']}_secret_{intent['id'][-12:]}"
+    account.tell("payment_intent.created", intent)
+    return intent
+
+
+def _method(account: Account, identifier: str | None, customer: str | None) -> Json | None:
+    """Returns the payment method, unless it belongs to somebody else."""
+    if not identifier:
+        return None
+    method = payment_methods.resolve(account, identifier, param="payment_method")
+    if method["customer"] not in {None, customer}:
+        if customer is not None:
+            payment_methods.owned(account, identifier, customer)
+        text = f"The provided PaymentMethod ({identifier}) belongs to a Customer. Please include it."
+        raise invalid(text, param="payment_method")
+    return method
+
+
+def update(account: Account, params: Json, identifier: str) -> Json:
+    """Changes an intent that is not over; metadata and description even then."""
+    intent = account.get("payment_intent", identifier)
+    if intent["status"] not in _OPEN and params.keys() - {"metadata", "description", "expand"}:
+        text = f"This PaymentIntent could not be updated: it has a status of {intent['status']}."
+        raise unexpected_state(text, intent)
+    if "amount" in params:
+        check_amount(params["amount"], intent["currency"])
+    changes = {key: value or None for key, value in params.items() if key != "expand"}
+    if "metadata" in params:
+        changes["metadata"] = customers.merged(intent["metadata"], params["metadata"])
+    if "customer" in params:
+        customers.live(account, params["customer"], param="customer")
+    if params.get("payment_method"):
+        owner = params.get("customer", intent["customer"])
+        method = _method(account, params["payment_method"], owner)
+        changes |= {"payment_method": method and method["id"], "status": "requires_confirmation"}
+    intent.update(changes)
+    return intent
+
+
+def confirm(account: Account, params: Json, identifier: str) -> Json:
+    """Tries to pay an intent.
+
+    Raises:
+        Problem: 400 when its state does not allow it, 402 when the bank declines.
+    """
+    intent = account.get("payment_intent", identifier)
+    if intent["status"] not in _OPEN - {"requires_action"}:
+        text = f"You cannot confirm this PaymentIntent because it has a status of {intent['status']}."
+        raise unexpected_state(text, intent)
+    wanted = params.get("payment_method") or intent["payment_method"]
+    method = _method(account, wanted, intent["customer"])
+    if method is None:
+        text = "You cannot confirm this PaymentIntent because it's missing a payment method."
+        raise unexpected_state(text, intent)
+    for name in ("receipt_email", "setup_future_usage"):
+        intent[name] = params.get(name) or intent[name]
+    alone = str(params.get("off_session", False)).lower() != "false"
+    return attempt(account, intent, method, alone=alone or bool(params.get("error_on_requires_action")))
+
+
+def attempt(account: Account, intent: Json, method: Json, *, alone: bool) -> Json:
+    """Charges the card once. ``alone``: its holder is not there to be asked.
+
+    Raises:
+        Problem: 402 when the bank declines.
+    """
+    card = account.cards[method["id"]]
+    intent.update(payment_method=method["id"], next_action=None, last_payment_error=None)
+    if _asks(card, set_up=method["id"] in account.set_up):
+        if alone:
+            raise decline(account, intent, method, "authentication_required")
+        page_of_bank = {"url": f"{account.url}/authenticate/{intent['id']}", "return_url": None}
+        action = {"redirect_to_url": page_of_bank, "type": "redirect_to_url"}
+        intent.update(status="requires_action", next_action=action)
+        account.tell("payment_intent.requires_action", intent)
+        return intent
+    return charge(account, intent, method)
+
+
+def _asks(card: Card, *, set_up: bool) -> bool:
+    if card.authentication is Authentication.UNLESS_SET_UP:
+        return not set_up
+    return card.authentication is Authentication.ALWAYS
+
+
+def charge(account: Account, intent: Json, method: Json) -> Json:
+    """Takes the money, or raises the bank's refusal (402)."""
+    card = account.cards[method["id"]]
+    if card.code:
+        raise decline(account, intent, method, card.code, card.decline_code)
+    if intent["setup_future_usage"] and intent["customer"]:
+        payment_methods.attach(account, {"customer": intent["customer"]}, method["id"])
+        account.set_up.add(method["id"])
+    made_charge = charges.create(account, intent, method)
+    intent.update(
+        amount_received=intent["amount"],
+        latest_charge=made_charge["id"],
+        next_action=None,
+        status="succeeded",
+    )
+    account.tell("payment_intent.succeeded", intent)
+    invoice_payments.settle(account, intent)
+    return intent
+
+
+def decline(account: Account, intent: Json, method: Json, code: str, decline_code: str | None = None) -> Problem:
+    """Records a failed charge and returns its 402."""
+    problem = payment_methods.declined(code, decline_code or code, payment_method=dict(method))
+    failed = charges.create(account, intent, method, problem.error)
+    problem.error["charge"] = failed["id"]
+    intent.update(
+        last_payment_error=dict(problem.error),
+        latest_charge=failed["id"],
+        next_action=None,
+        payment_method=None,
+        status="requires_payment_method",
+    )
+    account.tell("payment_intent.payment_failed", intent)
+    problem.error["payment_intent"] = dict(intent)
+    return problem
+
+
+def cancel(account: Account, params: Json, identifier: str) -> Json:
+    """Ends an intent that was not paid; it can never be charged from then on."""
+    intent = account.get("payment_intent", identifier)
+    if intent["status"] not in _OPEN:
+        text = f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}."
+        raise unexpected_state(text, intent)
+    ended(account, intent, params.get("cancellation_reason"))
+    return intent
+
+
+def ended(account: Account, intent: Json, reason: str | None) -> None:
+    """Marks an intent as canceled and tells it."""
+    intent.update(canceled_at=account.now(), cancellation_reason=reason, next_action=None, status="canceled")
+    account.tell("payment_intent.canceled", intent)
+
+
+def listed(account: Account, params: Json) -> Json:
+    """Returns intents, newest first."""
+    customer = params.get("customer")
+    if customer is not None and customer not in account.objects:
+        raise missing("customer", customer, param="customer")
+    rows = account.every("payment_intent", lambda row: customer in {None, row["customer"]})
+    return page(rows, params, "/v1/payment_intents")
+
+
+_PATH = "/v1/payment_intents"
+_CONFIRM = "off_session payment_method return_url receipt_email setup_future_usage error_on_requires_action"
+_CHANGE = "amount customer description metadata payment_method receipt_email setup_future_usage"
+_MADE = f"{_CONFIRM} {_CHANGE} currency confirm automatic_payment_methods capture_method statement_descriptor_suffix"
+ROUTES = [
+    route("POST", _PATH, "PaymentIntentCreateParams", _MADE, create),
+    route("GET", _PATH, "PaymentIntentListParams", f"{PAGING} created customer", listed),
+    retrieve(_PATH + "/{}", "payment_intent", "PaymentIntentRetrieveParams"),
+    route("POST", _PATH + "/{}", "PaymentIntentUpdateParams", _CHANGE, update),
+    route("POST", _PATH + "/{}/confirm", "PaymentIntentConfirmParams", _CONFIRM, confirm),
+    route("POST", _PATH + "/{}/cancel", "PaymentIntentCancelParams", "cancellation_reason", cancel),
+]
