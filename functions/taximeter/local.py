@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,9 +32,7 @@ def up(
         from infra.local import cloud  # noqa: PLC0415 - see the module's docstring
 
         began = time.monotonic()
-        # `kill` and a closed terminal end it as Ctrl-C does; in between nothing may be left behind.
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)
+        _end_on_signals()
         started = cloud.start(port, attached=not detach, say=_say)
         _say(f"ready in {time.monotonic() - began:.0f} s")
         _show(started, as_json=as_json)
@@ -80,6 +79,21 @@ def advance(
         from metering.times import parse_time  # noqa: PLC0415 - see the module's docstring
 
         clock.advance(_found(port), parse_time(to), _say)
+
+
+def _end_on_signals() -> None:
+    """Let `kill` and a closed terminal end it as Ctrl-C does, and a second one not disturb the cleaning up."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        numbers.append(signal.SIGHUP)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, end)
 
 
 def _found(port: int) -> "Cloud":
