@@ -1,0 +1,116 @@
+"""How windows, open sessions and facts are written down: nothing is lost, and equal things are equal bytes."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metering.decimals import EXACT
+from metering.errors import Unreadable
+from metering.packing import compress
+from metering.sessions import Session
+from metering.window_items import (
+    facts_segment,
+    pack_sessions,
+    pack_slots,
+    unpack_facts,
+    unpack_sessions,
+    unpack_slots,
+)
+from metering.windows import Fact, Slots, Tally, merge
+from tests.metering.strategies import NOON, facts, sessions, slots, tallies
+
+
+@given(slots)
+def test_a_window_is_read_back_the_same(window: Slots) -> None:
+    assert unpack_slots(pack_slots(window)) == window
+
+
+@pytest.mark.parametrize(
+    "tally",
+    [
+        Tally(),
+        Tally(events=1),
+        Tally(events=1, least=Decimal(0)),
+        Tally(events=1, most=Decimal(0)),
+        Tally(events=1, least=Decimal(0), most=Decimal(0)),
+        Tally(quantity=Decimal(0), amount=Decimal(1)),
+        Tally(events=1, latest=(0, "", Decimal(0))),
+        Tally(events=1, values=frozenset({""})),
+        Tally(events=1, values=frozenset({"0"})),
+    ],
+)
+def test_zero_is_a_value_and_not_the_same_as_none(tally: Tally) -> None:
+    assert unpack_slots(pack_slots({(NOON, ()): tally})) == {(NOON, ()): tally}
+
+
+@given(slots, st.randoms(use_true_random=False))
+def test_the_same_usage_is_the_same_bytes(window: Slots, random: Any) -> None:
+    pairs = list(window.items())
+    random.shuffle(pairs)
+    assert pack_slots(dict(pairs)) == pack_slots(window)
+
+
+@given(slots, slots)
+def test_other_usage_is_other_bytes(one: Slots, other: Slots) -> None:
+    assert (pack_slots(one) == pack_slots(other)) == (one == other)
+
+
+@given(slots, slots)
+def test_merging_what_was_stored_is_merging_what_was_folded(one: Slots, other: Slots) -> None:
+    assert merge(unpack_slots(pack_slots(one)), unpack_slots(pack_slots(other))) == merge(one, other)
+
+
+@given(tallies, st.integers(0, 9))
+def test_a_number_is_written_one_way_whatever_it_was_added_from(tally: Tally, zeros: int) -> None:
+    longer = replace(tally, quantity=EXACT.add(tally.quantity, Decimal(f"0e-{zeros}")))
+    assert pack_slots({(NOON, ()): longer}) == pack_slots({(NOON, ()): tally})
+
+
+@given(st.lists(sessions(), max_size=6))
+def test_open_sessions_are_read_back_the_same_and_their_order_does_not_matter(several: list[Session]) -> None:
+    packed = pack_sessions(several)
+    read = unpack_sessions(packed)
+    assert Counter(read) == Counter(several)
+    assert pack_sessions(reversed(several)) == packed == pack_sessions(read)
+
+
+@given(st.lists(facts, max_size=6), st.lists(facts, max_size=6))
+def test_facts_are_read_back_the_same_under_a_key_of_their_content(one: list[Fact], other: list[Fact]) -> None:
+    segment = facts_segment("acme", "runtime", NOON, one)
+    assert (segment.partition, segment.minute) == ("acme#runtime#2026-11-20T12", NOON)
+    assert Counter(unpack_facts(segment.data)) == Counter(one)
+    assert facts_segment("acme", "runtime", NOON, reversed(one)) == segment
+    assert (facts_segment("acme", "runtime", NOON, other).sort == segment.sort) == (Counter(one) == Counter(other))
+
+
+DAMAGED = [None, 1, "x", [1], [[]], [[1]], [{}], {"rows": [[1]]}, {"dimensions": [1], "rows": []}, {"dimensions": [{}]}]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+@pytest.mark.parametrize("read", [unpack_slots, unpack_facts, unpack_sessions])
+def test_what_has_another_shape_is_unreadable(read: Any, content: Any) -> None:
+    with pytest.raises(Unreadable):
+        read(compress(json.dumps(content).encode()))
+
+
+@pytest.mark.parametrize(
+    "row", [[], [0], [0, 1], [0, 0, 1, "much"], [0, 0, 1, "0", "0", None, None, [1]], [0] * 10]
+)
+def test_a_damaged_row_makes_the_window_unreadable(row: list[object]) -> None:
+    with pytest.raises(Unreadable):
+        unpack_slots(compress(json.dumps({"dimensions": [{}], "rows": [row]}).encode()))
+
+
+@given(st.binary(max_size=50))
+def test_bytes_that_nobody_packed_are_unreadable(data: bytes) -> None:
+    for read in (unpack_slots, unpack_facts, unpack_sessions):
+        try:
+            read(data)
+        except Unreadable:
+            pass
