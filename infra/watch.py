@@ -131,7 +131,7 @@ class Watch(Construct):
 
 
 def _iterator_age(function: OurFunction) -> cloudwatch.Metric:
-    return function.metric("IteratorAge", period=_MINUTES, statistic="Maximum", label=function.title)
+    return function.metric("IteratorAge", period=_MINUTES, statistic="Maximum")
 
 
 def _longest(function: lambda_.Function) -> cloudwatch.Metric:

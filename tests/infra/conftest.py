@@ -1,0 +1,34 @@
+"""The templates that the tests of infra/ look at, synthesised once."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.app import synthesise
+
+
+@pytest.fixture(scope="session")
+def asset_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stand-in for the built asset: what a template says does not depend on it."""
+    folder = tmp_path_factory.mktemp("asset")
+    (folder / "handlers.py").write_text("", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory, asset_directory: Path) -> Path:
+    """The cloud assembly for AWS, as cdk.json has it."""
+    context = {"asset_directory": str(asset_directory)}
+    return synthesise(context, tmp_path_factory.mktemp("aws"))
+
+
+@pytest.fixture(scope="session")
+def local_assembly(tmp_path_factory: pytest.TempPathFactory, asset_directory: Path) -> Path:
+    """The cloud assembly for the local cloud."""
+    context = {
+        "local": True,
+        "stripe_url": "http://127.0.0.1:1",
+        "top_up_delay_seconds": 1,
+        "asset_directory": str(asset_directory),
+    }
+    return synthesise(context, tmp_path_factory.mktemp("local"))
