@@ -226,18 +226,23 @@ def _wake(cloud: Cloud) -> None:
     """Start one environment of every function, so that the first request is not the slow one.
 
     Raises:
-        RuntimeError: The API's health check does not answer 200.
+        RuntimeError: A function cannot be loaded, or the API's health check does not answer 200.
     """
+    names = ("Pair", "Aggregate", "Rate", "Relay", "TopUp", "Collect", "Invoice")
     with cloud.api() as api, ThreadPoolExecutor(max_workers=3) as pool:
         healthy = pool.submit(api.get, "/v1/health")
         pool.submit(api.post, "/v1/events", json=[])
-        for name in ("Pair", "Aggregate", "Rate", "Relay", "TopUp", "Collect", "Invoice"):
-            pool.submit(
-                cloud.client("lambda").invoke,
-                FunctionName=cloud.outputs[f"{name}Function"],
-                Payload=json.dumps({"Records": []}),
-            )
+        faults = [fault for fault in pool.map(lambda name: _fault(cloud, name), names) if fault]
         answer = healthy.result()
     if answer.status_code != httpx.codes.OK:
-        message = f"the deployed API is not well: {answer.status_code} {answer.text}"
-        raise RuntimeError(message)
+        faults.append(f"the health check answers {answer.status_code} {answer.text}")
+    if faults:
+        raise RuntimeError("\n".join(["the deployment is not well:", *faults]))
+
+
+def _fault(cloud: Cloud, name: str) -> str | None:
+    """What a function says that fails on an empty batch; None when it does not."""
+    answer = cloud.client("lambda").invoke(
+        FunctionName=cloud.outputs[f"{name}Function"], Payload=json.dumps({"Records": []})
+    )
+    return f"{name}: {answer['Payload'].read().decode()}" if "FunctionError" in answer else None

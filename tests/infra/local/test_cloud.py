@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -155,6 +156,16 @@ def test_nothing_is_left_of_one_that_did_not_come_up(tmp_path: Path) -> None:
     home, port = tmp_path / ".taximeter", processes.free_port()
     with pytest.raises(RuntimeError, match="freshness_seconds"):
         clouds.start(port, home=home, context={"freshness_seconds": 301})
+    assert not home.exists()
+    assert not processes.listening(port)
+
+
+def test_a_function_that_cannot_be_loaded_is_named_at_the_start(echo: Path, tmp_path: Path) -> None:
+    home, port, broken = tmp_path / ".taximeter", processes.free_port(), tmp_path / "broken"
+    shutil.copytree(echo, broken)
+    (broken / "handlers" / "relay.py").write_text("import nothing_of_that_name")
+    with pytest.raises(RuntimeError, match=r"Relay: .*nothing_of_that_name"):
+        clouds.start(port, home=home, context={"asset_directory": str(broken)})
     assert not home.exists()
     assert not processes.listening(port)
 
