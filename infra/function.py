@@ -75,13 +75,7 @@ class OurFunction(lambda_.Function):
         """
         title = name.title().replace("_", "")
         function_name = f"{shared.settings.name}-{name}"
-        log = logs.LogGroup(
-            scope,
-            f"{title}Log",
-            log_group_name=f"/aws/lambda/{function_name}",
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        log = _log(scope, f"{title}Log", function_name)
         role = iam.Role(scope, f"{title}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         super().__init__(
             scope,
@@ -164,6 +158,16 @@ class OurFunction(lambda_.Function):
             scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=most_at_once),
         )
         mapping.node.add_dependency(self.owned_role)
+
+
+def _log(scope: Construct, identifier: str, function_name: str) -> logs.LogGroup:
+    return logs.LogGroup(
+        scope,
+        identifier,
+        log_group_name=f"/aws/lambda/{function_name}",
+        retention=logs.RetentionDays.ONE_MONTH,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
 
 
 def _log_statement(log: logs.LogGroup) -> iam.PolicyStatement:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.app import synthesise
+from tests.infra.templates import Template, read
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,23 @@ def local_assembly(tmp_path_factory: pytest.TempPathFactory, asset_directory: Pa
         "asset_directory": str(asset_directory),
     }
     return synthesise(context, tmp_path_factory.mktemp("local"))
+
+
+@pytest.fixture(scope="session")
+def data(assembly: Path) -> Template:
+    return read(assembly, "TaximeterData")
+
+
+@pytest.fixture(scope="session")
+def service(assembly: Path) -> Template:
+    return read(assembly, "TaximeterService")
+
+
+@pytest.fixture(scope="session")
+def local_data(local_assembly: Path) -> Template:
+    return read(local_assembly, "TaximeterData")
+
+
+@pytest.fixture(scope="session")
+def local_service(local_assembly: Path) -> Template:
+    return read(local_assembly, "TaximeterService")

@@ -1,0 +1,113 @@
+"""Who may do what: the whole of it, function by function."""
+
+import json
+
+import pytest
+
+from tests.infra.templates import Template, functions, label, of_type, statements
+
+READ = {"GetItem", "BatchGetItem", "Query"}
+SETTLE = {"GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query"}
+STREAM = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
+WALLETS = {
+    "Usage": {"Query", "GetItem"},
+    "Catalog": READ,
+    "Ledger": SETTLE,
+    "Ledger/index/due": {"Query"},
+}
+RECEIVE = {"ReceiveMessage", "DeleteMessage", "GetQueueAttributes"}
+SEND = {"SendMessage"}
+FAILED = {"FailedRecords": {"ListBucket"}, "FailedRecords/*": {"PutObject"}}
+SECRET = {"Stripe": {"GetSecretValue"}}
+CATALOGUE_WRITES = {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"}
+
+# All that each function may do, beside writing its own log.
+MAY: dict[str, dict[str, set[str]]] = {
+    "authorize": {"Catalog": {"GetItem"}},
+    "ingest": {"Catalog": READ, "Events": {"BatchWriteItem", "PutItem"}},
+    "pair": {
+        "Events": {"Query", "GetItem", "UpdateItem", "PutItem", "BatchWriteItem"},
+        "Catalog": READ,
+        "Ledger": {"PutItem"},
+        "Events/stream": STREAM,
+        **FAILED,
+    },
+    "aggregate": {
+        "Events": {"Query"},
+        "Usage": {"GetItem", "PutItem"},
+        "Catalog": READ,
+        "Ledger": {"PutItem"},
+        "Events/stream": STREAM,
+        **FAILED,
+    },
+    "rate": {
+        **WALLETS,
+        "Rate": SEND | RECEIVE,
+        "Undelivered": SEND,
+        "Usage/stream": STREAM,
+        **FAILED,
+    },
+    "relay": {"Bus": {"PutEvents"}, "Ledger/stream": STREAM, **FAILED},
+    "alert": {"Alerts": {"Publish"}, "Undelivered": SEND},
+    "top_up": {**WALLETS, **SECRET, "TopUp": RECEIVE},
+    "invoice": {
+        **WALLETS,
+        "Invoice": SEND | RECEIVE,
+        "TopUp": SEND,
+        "Collect": SEND,
+        "Undelivered": SEND,
+    },
+    "collect": {
+        "Ledger": SETTLE,
+        "Ledger/index/due": {"Query"},
+        "Catalog": READ | {"PutItem", "UpdateItem"},
+        **SECRET,
+        "Collect": RECEIVE,
+    },
+    "stripe_webhook": {**SECRET, "TopUp": SEND, "Collect": SEND},
+    "api": {
+        **WALLETS,
+        "Catalog": READ | CATALOGUE_WRITES,
+        "Events": {"Query"},
+        "Rate": SEND,
+        "TopUp": SEND,
+    },
+}
+
+
+@pytest.mark.parametrize("name", sorted(MAY))
+def test_a_function_may_do_what_it_needs_and_nothing_else(service: Template, name: str) -> None:
+    _, properties = functions(service)[name]
+    granted: dict[str, set[str]] = {}
+    for actions, resources in statements(service, properties["Role"]["Fn::GetAtt"][0]):
+        for resource in resources:
+            words = {action.partition(":")[2] for action in actions}
+            granted.setdefault(label(resource), set()).update(words)
+    [log] = [what for what in granted if what.endswith("Log")]
+    assert granted.pop(log) == {"CreateLogStream", "PutLogEvents"}
+    # CDK lets a function look at the queue that it gives up to.
+    if "Undelivered" in granted:
+        granted["Undelivered"] -= {"GetQueueAttributes", "GetQueueUrl"}
+    assert granted == MAY[name]
+
+
+def test_every_function_is_in_the_table_of_what_it_may_do(service: Template) -> None:
+    assert set(MAY) == set(functions(service))
+
+
+def test_no_role_is_allowed_a_wildcard(service: Template) -> None:
+    roles = of_type(service, "AWS::IAM::Role")
+    for role, properties in roles.items():
+        assert "ManagedPolicyArns" not in properties
+        assert "Policies" not in properties
+        for actions, resources in statements(service, role):
+            assert not any("*" in action for action in actions)
+            for resource in resources:
+                # Lambda names the objects that it puts there.
+                assert "*" not in json.dumps(resource) or label(resource) == "FailedRecords/*"
+
+
+def test_a_role_is_assumed_by_one_service_only(service: Template) -> None:
+    for role in of_type(service, "AWS::IAM::Role").values():
+        [statement] = role["AssumeRolePolicyDocument"]["Statement"]
+        assert list(statement["Principal"]) == ["Service"]
