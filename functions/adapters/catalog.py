@@ -1,4 +1,4 @@
-"""The Catalog table: meters, plans in immutable versions, customers, API keys (hashes only).
+"""The Catalog table: meters, plans in immutable versions, customers; API keys are beside them (`adapters.keys`).
 
 | what | partition | sort key |
 |---|---|---|
@@ -6,17 +6,11 @@
 | plan, newest version | `plans` | key |
 | plan version | `plan#key` | version, six digits |
 | customer | `customers#shard` | id |
-| API key | `key#sha256` | `key` |
-| API key, by id | `keys` | id |
 | what has been used | `in_use#meters`, `in_use#plans`, `in_use#customers` | key |
 """
 
-import hashlib
 import json
-import secrets
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 from adapters.items import Absent, ConditionFailed, Equals, Item, Put, Table, integer, string
@@ -27,15 +21,6 @@ from metering.meters import Meter
 from metering.packing import digest
 
 _SHARDS = 16
-SCOPES = ("ingest", "read", "admin")
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """Who may do what: `ingest`, `read`, `admin`. The key itself is known to its holder alone."""
-
-    id: str
-    scopes: tuple[str, ...]
 
 
 class Catalog:
@@ -75,7 +60,11 @@ class Catalog:
             for item in self._table.query("plans")
         }
 
-    def put_plan(self, plan: Plan) -> tuple[int, bool]:
+    def plan_versions(self, key: str) -> list[tuple[int, int]]:
+        """From when each version of a plan holds for periods that open, and its number; oldest first."""
+        return [(integer(item, "effective_at"), integer(item, "version")) for item in self._table.query(f"plan#{key}")]
+
+    def put_plan(self, plan: Plan, effective_at: int) -> tuple[int, bool]:
         """Write a plan: a new immutable version if anything changed; returns its version and whether it is new."""
         while True:
             newest = self._table.get("plans", plan.key)
@@ -83,7 +72,7 @@ class Catalog:
             version = integer(newest, "version") if newest else 0
             if newest and newest["body"] == body:
                 return version, False
-            item: Item = {"version": version + 1, "body": body}
+            item: Item = {"version": version + 1, "effective_at": effective_at, "body": body}
             try:
                 self._table.transact(
                     [
@@ -157,105 +146,6 @@ class Catalog:
     def is_used(self, kind: str, key: str) -> bool:
         """Whether something has been used."""
         return self._table.get(f"in_use#{kind}", key) is not None
-
-    def create_key(self, key_id: str, scopes: Iterable[str]) -> str:
-        """Make an API key and return it, this once; only its hash is kept.
-
-        Raises:
-            ConditionFailed: the id is taken.
-        """
-        key = f"tx_{secrets.token_urlsafe(32)}"
-        self.store_key(key_id, key, scopes)
-        return key
-
-    def store_key(self, key_id: str, key: str, scopes: Iterable[str]) -> None:
-        """Keep the hash of a key that was made elsewhere.
-
-        Raises:
-            ConditionFailed: the id is taken.
-        """
-        hashed = hash_key(key)
-        granted = sorted(set(scopes))
-        self._table.transact(
-            [
-                Put({"pk": "keys", "sk": key_id, "hash": hashed, "scopes": granted}, Absent()),
-                Put({"pk": f"key#{hashed}", "sk": "key", "id": key_id, "scopes": granted}, Absent()),
-            ]
-        )
-
-    def keys(self) -> list[ApiKey]:
-        """All API keys, without their secrets."""
-        return [ApiKey(string(item, "sk"), _scopes(item)) for item in self._table.query("keys")]
-
-    def delete_key(self, key_id: str) -> None:
-        """Revoke a key; a cached authorization may outlive it by a minute.
-
-        Raises:
-            NotFound: there is none of that id.
-        """
-        item = self._table.get("keys", key_id)
-        if item is None:
-            raise NotFound("there is no such key")
-        self._table.delete(f"key#{string(item, 'hash')}", "key")
-        self._table.delete("keys", key_id)
-
-    def find_key(self, key: str) -> ApiKey | None:
-        """Who holds this key; None if nobody does."""
-        item = self._table.get(f"key#{hash_key(key)}", "key")
-        return ApiKey(string(item, "id"), _scopes(item)) if item else None
-
-
-class Remembered:
-    """A catalogue whose meters and customers are remembered for a while, so that an event costs no read.
-
-    What is unknown is looked up each time, so that a new meter or customer is known at once.
-    """
-
-    def __init__(
-        self, catalog: Catalog, life_seconds: int = 30, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.catalog = catalog
-        self._life = life_seconds
-        self._monotonic = monotonic
-        self._meters: tuple[float, dict[str, Meter]] = (0.0, {})
-        self._accounts: dict[str, tuple[float, Account]] = {}
-        self._used: set[str] = set()
-
-    def meters(self, wanted: Iterable[str]) -> dict[str, Meter]:
-        """All meters; read again when they are old or one of those wanted is missing."""
-        until, meters = self._meters
-        if self._monotonic() >= until or not meters.keys() >= set(wanted):
-            meters = self.catalog.meters()
-            self._meters = (self._monotonic() + self._life, meters)
-        return meters
-
-    def accounts(self, wanted: Iterable[str]) -> dict[str, Account]:
-        """The wanted customers that exist."""
-        now = self._monotonic()
-        names = set(wanted)
-        missing = [name for name in names if self._accounts.get(name, (0.0, None))[0] <= now]
-        for name, account in self.catalog.accounts(missing).items() if missing else ():
-            self._accounts[name] = (now + self._life, account)
-        return {name: self._accounts[name][1] for name in names if self._accounts.get(name, (0.0, None))[0] > now}
-
-    def use_meters(self, keys: Iterable[str]) -> None:
-        """Mark meters as used before their first event is stored; once per process and meter."""
-        new = set(keys) - self._used
-        if new:
-            for key in new - self.catalog.used("meters"):
-                self.catalog.use("meters", key)
-            self._used |= new
-
-
-def hash_key(key: str) -> str:
-    """What is kept of an API key. Keys are random, so one round of SHA-256 is enough."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def _scopes(item: Item) -> tuple[str, ...]:
-    scopes = item["scopes"]
-    assert isinstance(scopes, list)  # noqa: S101 - another type is a mistake of ours, not of a user
-    return tuple(scopes)
 
 
 def _shard(customer: str) -> str:

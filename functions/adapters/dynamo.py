@@ -47,13 +47,14 @@ class DynamoTable:
     def get_many(self, keys: Sequence[Key]) -> list[Item]:
         """See `Table.get_many`."""
         items: list[Item] = []
-        wanted = [to_wire({"pk": pk, "sk": sk}) for pk, sk in sorted(set(keys))]
+        wanted: list[Any] = [to_wire({"pk": pk, "sk": sk}) for pk, sk in sorted(set(keys))]
         attempt = 0
         while wanted:
             batch, wanted = wanted[:_READ_BATCH], wanted[_READ_BATCH:]
             found = self._client.batch_get_item(RequestItems={self.name: {"Keys": batch, "ConsistentRead": True}})
             items += [from_wire(item) for item in found["Responses"].get(self.name, [])]
-            unread = found["UnprocessedKeys"].get(self.name, {}).get("Keys", [])
+            unprocessed = found["UnprocessedKeys"].get(self.name)
+            unread = unprocessed["Keys"] if unprocessed else []
             if unread:
                 attempt += 1
                 self._sleep(min(0.05 * 2**attempt, 1))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from adapters.items import Equals, Item, Put, Table, binary, integer, string
 from metering.sessions import Session
-from metering.times import DAY, HOUR, floor, hour_name
+from metering.times import DAY, HOUR, floor, hour_name, hour_of_name
 from metering.window_items import pack_sessions, pack_slots, unpack_sessions, unpack_slots
 from metering.windows import Slots, merge
 
@@ -67,10 +67,8 @@ class Usage:
         if sessions or read.open:
             extra: Item = {} if sessions else {"ttl": (now + _TOMBSTONE_LIFE) // 1000}
             changed = self._set(customer, f"open#{name}#{meter}", "open", pack_sessions(sessions), read.open, extra)
-        if slots or read.window:
-            key = f"hour#{name}#{meter}"
-            changed = self._set(customer, key, "window", pack_slots(slots), read.window, {}) or changed
-        return changed
+        # Also an empty window is kept: it tells that something is addressed to the hour, if only what does not count.
+        return self._set(customer, f"hour#{name}#{meter}", "window", pack_slots(slots), read.window, {}) or changed
 
     def _set(self, customer: str, sort: str, kind: str, data: bytes, stored: Item | None, extra: Item) -> bool:
         if stored and stored["data"] == data:
@@ -93,6 +91,21 @@ class Usage:
         for item in self._table.query(customer, "open#", "open#\U0010ffff"):
             open_sessions[_meter(item)] += unpack_sessions(binary(item, "data"))
         return Measured({meter: merge(*several) for meter, several in slots.items()}, dict(open_sessions))
+
+    def open_sessions(self, customer: str, meter: str) -> list[Session]:
+        """The open sessions of one meter, of the hours that they started in."""
+        items = self._table.query(customer, "open#", "open#\U0010ffff")
+        return [each for item in items if _meter(item) == meter for each in unpack_sessions(binary(item, "data"))]
+
+    def hours(self, customer: str, meter: str, start: int, end: int) -> list[int]:
+        """The hours in [start, end) to which anything of a meter is addressed, newest first."""
+        first, last = f"hour#{hour_name(start)}#", f"hour#{hour_name(end)}#"
+        items = self._table.query(customer, first, last, newest_first=True)
+        return [hour_of_name(string(item, "sk").split("#")[1]) for item in items if _meter(item) == meter]
+
+    def has_any(self, customer: str) -> bool:
+        """Whether anything was ever measured of a customer."""
+        return next(self._table.query(customer), None) is not None
 
 
 def _meter(item: Item) -> str:

@@ -1,0 +1,1 @@
+"""Who knocks: one file is one Lambda function. Unwrap, call, answer."""

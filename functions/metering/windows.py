@@ -120,7 +120,7 @@ def fold(
         if not event.void and _within(event.timestamp, start, end):
             tallies[_slot(meter, event.timestamp, event.dimensions)].append(_tally(meter, event))
     still_open = []
-    for session in _latest_sessions(facts):
+    for session in latest_sessions(facts):
         if session.closed_by == "open":
             still_open += [session] if _within(session.start, start, end) else []
         elif session.counts:
@@ -154,7 +154,7 @@ def _tally(meter: Meter, event: Event) -> Tally:
     }[meter.aggregation]()
 
 
-def _latest_sessions(facts: Iterable[Fact]) -> list[Session]:
+def latest_sessions(facts: Iterable[Fact]) -> list[Session]:
     """Of each session the fact of the highest rank; at one rank a fixed rule, whatever the order of arrival."""
     kept: dict[tuple[str, int, str], Fact] = {}
     for fact in facts:

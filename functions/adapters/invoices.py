@@ -1,0 +1,200 @@
+"""Invoices in the Ledger table: frozen lines, heads, and the numbers that each issuer has given. Law 5.7.
+
+| kind | partition | sort key |
+|---|---|---|
+| invoice | `customer` | `invoice#id`: the head |
+| lines | `customer` | `lines#id#chunk`: immutable, written before the head |
+| number | `numbers#prefix` | the number's count, eight digits |
+| counter | `numbers#prefix` | `counter` |
+
+A finalised head without a number is listed in the index `due` under `number`, one that waits for Stripe under
+`collect`; so a sweep finds whatever a crash left.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from adapters.items import Absent, Equals, Item, Put, Table, binary, integer, string
+from adapters.outbox import outbox_item
+from billing.invoices import Invoice, invoice_id, numbered
+from billing.periods import Period
+from billing.settlement import Announcement
+from metering.decimals import text
+from metering.errors import NotFound
+from metering.packing import canonical, compress, unpack_json
+from metering.times import MINUTE, parse_time
+
+_LINES_PER_CHUNK = 500
+_NUMBERED_AT_ONCE = 30
+_STANDSTILL = 15 * MINUTE
+_AMOUNTS = ("subtotal", "credits_applied", "tax_rate", "tax", "total", "amount_due", "amount_refunded")
+_TIMES = ("finalized_at", "due_at", "paid_at")
+
+
+class Invoices:
+    """Finalised invoices."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def put_lines(self, invoice: Invoice) -> None:
+        """Write the lines of an invoice, before the transaction that writes its head."""
+        for number, chunk in enumerate(_chunks(invoice.lines)):
+            item: Item = {
+                "pk": invoice.customer,
+                "sk": f"lines#{invoice.id}#{number:04d}",
+                "kind": "lines",
+                "data": compress(canonical([dict(line) for line in chunk])),
+            }
+            self._table.put(Put(item))
+
+    def head(self, identity: str) -> Invoice:
+        """Read an invoice without its lines.
+
+        Raises:
+            NotFound: there is no finalised invoice of that id.
+        """
+        customer, _, _ = identity.rpartition(":")
+        item = self._table.get(customer, f"invoice#{identity}") if customer else None
+        if item is None:
+            raise NotFound(f"there is no invoice {identity!r}")
+        return _read(item)
+
+    def of_period(self, customer: str, start: int) -> Invoice | None:
+        """The finalised invoice of a customer's period, without lines; None if there is none."""
+        item = self._table.get(customer, f"invoice#{invoice_id(customer, start)}")
+        return _read(item) if item else None
+
+    def whole(self, identity: str) -> Invoice:
+        """Read an invoice with its lines.
+
+        Raises:
+            NotFound: there is no finalised invoice of that id.
+        """
+        head = self.head(identity)
+        lines = [
+            line
+            for item in self._table.query(head.customer, f"lines#{head.id}#", f"lines#{head.id}#\U0010ffff")
+            for line in unpack_json(binary(item, "data"))
+        ]
+        return replace(head, lines=tuple(lines))
+
+    def id_of_number(self, prefix: str, number: str) -> str | None:
+        """The id of the invoice that has this number; None if none has."""
+        count = number.removeprefix(prefix)
+        if (count == number and prefix) or not (count.isascii() and count.isdigit() and len(count) <= 8):
+            return None
+        item = self._table.get(f"numbers#{prefix}", f"{int(count):08d}")
+        return string(item, "invoice") if item else None
+
+    def of_customer(self, customer: str) -> Iterator[Invoice]:
+        """The finalised invoices of a customer, newest period first, without lines."""
+        return map(_read, self._table.query(customer, "invoice#", "invoice#\U0010ffff", newest_first=True))
+
+    def all(self, prefix: str, before: str) -> Iterator[tuple[str, Invoice]]:
+        """Every numbered invoice, newest number first, each with the place to go on from."""
+        last = before or "9"
+        for item in self._table.query(f"numbers#{prefix}", "0", last, newest_first=True):
+            place = string(item, "sk")
+            if place != before:
+                yield place, self.head(string(item, "invoice"))
+
+    def move(self, before: Invoice, after: Invoice, announcements: Sequence[Announcement], now: int) -> None:
+        """Write a head's next state with what it announces, all or nothing.
+
+        Raises:
+            ConditionFailed: the head is no longer what was read.
+        """
+        news = [Put(outbox_item(after.customer, each, now)) for each in announcements]
+        self._table.transact([Put(_item(after), Equals("body", _body(before))), *news])
+
+    def unnumbered(self, now: int, most: int) -> list[Invoice]:
+        """Finalised invoices that have no number yet, oldest first."""
+        return [_read(item) for item in self._table.get_many(self._table.due("number", now, most))]
+
+    def uncollected(self, now: int, most: int) -> list[Invoice]:
+        """Numbered invoices that have waited for Stripe for a quarter of an hour, oldest first."""
+        return [_read(item) for item in self._table.get_many(self._table.due("collect", now, most))]
+
+    def give_numbers(self, prefix: str, invoices: Sequence[Invoice], now: int) -> list[Invoice]:
+        """Number some invoices and announce them, in one transaction with the issuer's counter: no gap, no double.
+
+        Raises:
+            ConditionFailed: the counter or a head has moved on; read again.
+        """
+        fresh = [self.head(invoice.id) for invoice in invoices[:_NUMBERED_AT_ONCE]]
+        waiting = [invoice for invoice in fresh if invoice.number is None]
+        if not waiting:
+            return []
+        partition = f"numbers#{prefix}"
+        counter = self._table.get(partition, "counter")
+        given = integer(counter, "given") if counter else 0
+        moved: Item = {"pk": partition, "sk": "counter", "kind": "counter", "given": given + len(waiting)}
+        puts = [Put(moved, Equals("given", given if counter else None))]
+        done = []
+        for count, invoice in enumerate(waiting, given + 1):
+            after = numbered(invoice, prefix, count)
+            done.append(after)
+            number: Item = {"pk": partition, "sk": f"{count:08d}", "kind": "number", "invoice": invoice.id}
+            puts += [Put(_item(after), Equals("body", _body(invoice))), Put(number, Absent())]
+            puts += [Put(outbox_item(invoice.customer, _finalized(after), now))]
+        self._table.transact(puts)
+        return done
+
+
+def head_put(invoice: Invoice) -> Put:
+    """The head of a newly finalised invoice, for the transaction that concludes its period."""
+    return Put(_item(invoice), Absent())
+
+
+def _finalized(invoice: Invoice) -> Announcement:
+    detail = {
+        "invoice": invoice.id,
+        "number": invoice.number,
+        "total": text(invoice.total),
+        "amount_due": text(invoice.amount_due),
+        "currency": invoice.currency,
+    }
+    return Announcement(f"{invoice.id}:invoice.finalized", "invoice.finalized", detail)
+
+
+def _item(invoice: Invoice) -> Item:
+    item: Item = {
+        "pk": invoice.customer,
+        "sk": f"invoice#{invoice.id}",
+        "kind": "invoice",
+        "status": invoice.status,
+        "body": _body(invoice),
+    }
+    finalized_at = invoice.finalized_at or 0
+    if invoice.number is None:
+        return {**item, "due_shard": "number", "due_at": finalized_at}
+    if invoice.status == "finalized" and invoice.hosted_invoice_url is None:
+        return {**item, "due_shard": "collect", "due_at": finalized_at + _STANDSTILL}
+    return item
+
+
+def _body(invoice: Invoice) -> str:
+    body = {**invoice.as_json(), "lines": []}
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def _read(item: Item) -> Invoice:
+    body: dict[str, Any] = json.loads(string(item, "body"))
+    read: Mapping[str, Any] = {
+        **body,
+        **{name: Decimal(body[name]) for name in _AMOUNTS},
+        **{name: None if body[name] is None else parse_time(body[name]) for name in _TIMES},
+        "plan": (body["plan"]["key"], body["plan"]["version"]),
+        "period": Period(parse_time(body["period"]["start"]), parse_time(body["period"]["end"])),
+        "lines": (),
+    }
+    return Invoice(**read)
+
+
+def _chunks(lines: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    for start in range(0, len(lines), _LINES_PER_CHUNK):
+        yield lines[start : start + _LINES_PER_CHUNK]

@@ -1,0 +1,285 @@
+"""The Ledger table: wallets, ledger entries, credits and top-up attempts. Laws 5.4 to 5.6.
+
+| kind | partition | sort key |
+|---|---|---|
+| wallet | `customer` | `wallet` |
+| credit | `customer` | `credit#id`: its grant, for ever; that makes a grant idempotent |
+| entries | `customer` | `entries#2026-11-20T16`: those of a finished clock hour, packed |
+| period | `customer` | `period#start`: a period that ended and waits to be invoiced |
+| attempt | `customer` | `attempt#id` |
+
+Invoices, the outbox and parked records live in the same table (`adapters.invoices`, `adapters.outbox`). The sparse
+index `due` lists wallets and ended periods by the instant at which something has to happen.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from adapters.items import Absent, Equals, Item, Put, Table, binary, integer, string
+from adapters.outbox import outbox_item
+from billing.credits import Credit, CreditRequest
+from billing.packing import pack, unpack
+from billing.settlement import Settlement
+from billing.top_ups import Attempt
+from billing.wallet import Entry, Wallet
+from metering.decimals import text
+from metering.packing import canonical, compress, digest, unpack_json
+from metering.times import MINUTE, format_time, hour_name
+
+SHARDS = 16
+"""Of the index `due`; each is asked once a minute."""
+
+_MOST_IN_A_TRANSACTION = 100
+_STANDSTILL = 15 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class EndedPeriod:
+    """A period whose end has passed and that was not invoiced yet."""
+
+    customer: str
+    start: int
+    due_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWallet:
+    """A wallet as it was read, with the instant at which it is to be settled without new usage."""
+
+    wallet: Wallet
+    due_at: int | None
+
+
+class Ledger:
+    """What is owed. Every write of a wallet is conditional on the version that it was computed from."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def wallet(self, customer: str) -> Wallet | None:
+        """Read a wallet; None before its customer was first settled."""
+        stored = self.stored(customer)
+        return stored.wallet if stored else None
+
+    def stored(self, customer: str) -> StoredWallet | None:
+        """Read a wallet and when it is due; None before its customer was first settled."""
+        item = self._table.get(customer, "wallet")
+        if item is None:
+            return None
+        wallet = replace(unpack(binary(item, "data")), version=integer(item, "version"))
+        return StoredWallet(wallet, integer(item, "due_at") if "due_at" in item else None)
+
+    def commit(
+        self,
+        settlement: Settlement,
+        due_at: int | None,
+        grace_milliseconds: int,
+        extra: Sequence[Put] = (),
+    ) -> None:
+        """Write what a settlement made: finished hours first, then the wallet with all that belongs to it, at once.
+
+        Args:
+            settlement: with the wallet at the version that was read.
+            due_at: when the wallet is to be settled again without new usage.
+            grace_milliseconds: how long after its end a period waits for late usage.
+            extra: what else belongs into the same transaction.
+
+        Raises:
+            ConditionFailed: somebody else wrote the wallet, or what `extra` depends on.
+        """
+        wallet, customer = settlement.wallet, settlement.wallet.customer
+        for hour, entries in settlement.entries.items():
+            self._table.put(Put(_entries_item(customer, hour, entries)))
+        periods = [
+            _period_item(customer, period.start, period.end + grace_milliseconds)
+            for period in settlement.closed_periods
+        ]
+        attempts = [attempt_item(settlement.top_up)] if settlement.top_up else []
+        news = [outbox_item(customer, each, wallet.settled_at) for each in settlement.announcements]
+        puts = [Put(_wallet_item(wallet, due_at), Equals("version", wallet.version or None)), *extra]
+        puts += [Put(item) for item in (*periods, *attempts, *news)]
+        # Longer than one transaction only after years without a look: what comes first is harmless to repeat.
+        for put in puts[_MOST_IN_A_TRANSACTION:]:
+            self._table.put(put)
+        if len(puts) == 1:
+            self._table.put(puts[0])
+        else:
+            self._table.transact(puts[:_MOST_IN_A_TRANSACTION])
+
+    def entries(self, wallet: Wallet) -> Iterator[dict[str, Any]]:
+        """The ledger of a customer, newest first, as the API lists it."""
+        for entry in reversed(wallet.entries):
+            yield entry.as_json()
+        running = {hour_name(entry.at) for entry in wallet.entries}
+        for item in self._table.query(wallet.customer, "entries#", "entries#\U0010ffff", newest_first=True):
+            if string(item, "sk").removeprefix("entries#") not in running:
+                yield from reversed(unpack_json(binary(item, "data")))
+
+    def grant_of(self, customer: str, credit: str) -> tuple[CreditRequest, dict[str, Any]] | None:
+        """The request that granted a credit and what was answered; None if there is no such credit."""
+        item = self._table.get(customer, f"credit#{credit}")
+        if item is None:
+            return None
+        body = json.loads(string(item, "body"))
+        return CreditRequest.model_validate(body["request"]), body["credit"]
+
+    def credits(self, wallet: Wallet) -> list[dict[str, Any]]:
+        """All credits of a customer as the API lists them: what has left the wallet remains zero."""
+        held = {credit.id: credit for credit in wallet.credits}
+        shown = []
+        for item in self._table.query(wallet.customer, "credit#", "credit#\U0010ffff"):
+            granted = json.loads(string(item, "body"))["credit"]
+            credit = held.get(granted["id"])
+            shown.append(credit.as_json() if credit else {**granted, "remaining": "0"})
+        return shown
+
+    def is_touched(self, customer: str) -> bool:
+        """Whether there is a credit, a charge, a ledger entry or an invoice of this customer."""
+        wallet = self.wallet(customer)
+        if wallet and (wallet.credits or wallet.entries or any(period.owed for period in wallet.periods)):
+            return True
+        kinds = ("credit#", "entries#", "invoice#", "period#", "attempt#")
+        return any(next(self._table.query(customer, kind, f"{kind}\U0010ffff"), None) for kind in kinds)
+
+    def forget(self, customer: str) -> None:
+        """Remove the empty wallet of a customer that is deleted."""
+        self._table.delete(customer, "wallet")
+
+    def due_wallets(self, shard: int, until: int, most: int) -> list[str]:
+        """Customers whose wallets are due, earliest first."""
+        return [customer for customer, _ in self._table.due(f"wallet#{shard:02d}", until, most)]
+
+    def due_periods(self, shard: int, until: int, most: int) -> list[EndedPeriod]:
+        """Ended periods whose grace is over, earliest first."""
+        keys = self._table.due(f"period#{shard:02d}", until, most)
+        return [_ended_period(item) for item in self._table.get_many(keys)]
+
+    def period(self, customer: str, start: int) -> EndedPeriod | None:
+        """An ended period that was not invoiced yet."""
+        item = self._table.get(customer, _period_key(start))
+        return _ended_period(item) if item and "due_at" in item else None
+
+    def attempt(self, customer: str, attempt: str) -> Attempt | None:
+        """One top-up."""
+        item = self._table.get(customer, f"attempt#{attempt}")
+        return read_attempt(item) if item else None
+
+    def attempts(self, customer: str) -> list[Attempt]:
+        """The top-ups of a customer, in the order of their ids."""
+        return [read_attempt(item) for item in self._table.query(customer, "attempt#", "attempt#\U0010ffff")]
+
+    def standing_attempts(self, until: int, most: int) -> list[Attempt]:
+        """Open top-ups that stood still for a quarter of an hour, oldest first."""
+        items = self._table.get_many(self._table.due("attempt", until, most))
+        return [read_attempt(item) for item in items]
+
+    def move_attempt(self, before: Attempt, after: Attempt) -> None:
+        """Write an attempt's next state.
+
+        Raises:
+            ConditionFailed: it is no longer in the state that was read.
+        """
+        self._table.put(Put(attempt_item(after), Equals("body", _attempt_json(before))))
+
+
+def grant_put(customer: str, credit: Credit, request: CreditRequest) -> Put:
+    """What makes a grant idempotent for ever: its id can be taken once."""
+    body = {"request": request.model_dump(mode="json"), "credit": credit.as_json()}
+    item: Item = {
+        "pk": customer,
+        "sk": f"credit#{credit.id}",
+        "kind": "credit",
+        "body": json.dumps(body, sort_keys=True, separators=(",", ":")),
+    }
+    return Put(item, Absent())
+
+
+def attempt_put(before: Attempt | None, after: Attempt) -> Put:
+    """An attempt's next state, for a transaction with the wallet; `before` None for a new one."""
+    return Put(attempt_item(after), Equals("body", _attempt_json(before)) if before else Absent())
+
+
+def attempt_item(attempt: Attempt) -> Item:
+    """The item of an attempt."""
+    item: Item = {
+        "pk": attempt.customer,
+        "sk": f"attempt#{attempt.id}",
+        "kind": "attempt",
+        "body": _attempt_json(attempt),
+    }
+    # While its outcome is open it is listed as due, so that a sweep finds what stood still.
+    return {**item, "due_shard": "attempt", "due_at": attempt.changed_at + _STANDSTILL} if attempt.open else item
+
+
+def _attempt_json(attempt: Attempt) -> str:
+    body = {
+        "id": attempt.id,
+        "customer": attempt.customer,
+        "currency": attempt.currency,
+        "amount": text(attempt.amount),
+        "tax": text(attempt.tax),
+        "state": attempt.state,
+        "requested_at": attempt.requested_at,
+        "changed_at": attempt.changed_at,
+        "payment_intent": attempt.payment_intent,
+        "reason": attempt.reason,
+        "automatic": attempt.automatic,
+    }
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def read_attempt(item: Item) -> Attempt:
+    """Read an attempt back."""
+    body = json.loads(string(item, "body"))
+    return Attempt(**{**body, "amount": Decimal(body["amount"]), "tax": Decimal(body["tax"])})
+
+
+def shard_of(customer: str) -> int:
+    """Which shard of the index `due` a customer belongs to."""
+    return int(digest(customer.encode())[:8], 16) % SHARDS
+
+
+def _wallet_item(wallet: Wallet, due_at: int | None) -> Item:
+    item: Item = {
+        "pk": wallet.customer,
+        "sk": "wallet",
+        "kind": "wallet",
+        "version": wallet.version + 1,
+        "data": pack(replace(wallet, version=0)),
+    }
+    return (
+        item if due_at is None else {**item, "due_shard": f"wallet#{shard_of(wallet.customer):02d}", "due_at": due_at}
+    )
+
+
+def _entries_item(customer: str, hour: int, entries: Sequence[Entry]) -> Item:
+    data = compress(canonical([entry.as_json() for entry in entries]))
+    return {"pk": customer, "sk": f"entries#{hour_name(hour)}", "kind": "entries", "data": data}
+
+
+def _period_key(start: int) -> str:
+    return f"period#{format_time(start)}"
+
+
+def _period_item(customer: str, start: int, due_at: int) -> Item:
+    return {
+        "pk": customer,
+        "sk": _period_key(start),
+        "kind": "period",
+        "start": start,
+        "due_shard": f"period#{shard_of(customer):02d}",
+        "due_at": due_at,
+    }
+
+
+def concluded_period(customer: str, start: int) -> Put:
+    """A period that is no longer due: it was invoiced, or there was nothing to invoice."""
+    item: Item = {"pk": customer, "sk": _period_key(start), "kind": "period", "start": start}
+    return Put(item)
+
+
+def _ended_period(item: Item) -> EndedPeriod:
+    return EndedPeriod(string(item, "pk"), integer(item, "start"), integer(item, "due_at"))

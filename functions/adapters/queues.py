@@ -1,0 +1,42 @@
+"""SQS queues: JSON messages, sent in tens."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from metering.errors import Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_BATCH = 10
+
+
+@cache
+def _client() -> "SQSClient":
+    return boto3.client("sqs")
+
+
+class Queue:
+    """One queue."""
+
+    def __init__(self, url: str, client: "SQSClient | None" = None) -> None:
+        self._url = url
+        self._client = client or _client()
+
+    def send(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Send messages.
+
+        Raises:
+            Unavailable: the queue did not take all of them; sending all again is harmless to their consumers.
+        """
+        for start in range(0, len(messages), _BATCH):
+            entries: list[Any] = [
+                {"Id": str(number), "MessageBody": json.dumps(message)}
+                for number, message in enumerate(messages[start : start + _BATCH])
+            ]
+            if self._client.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed"):
+                raise Unavailable("the queue did not take every message")

@@ -1,0 +1,68 @@
+"""A catalogue whose meters and customers are remembered for a while, so that an event costs no read."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from adapters.catalog import Catalog
+from billing.customers import Account
+from billing.plans import Plan
+from metering.meters import Meter
+
+
+class Remembered:
+    """What is unknown is looked up each time, so that a new meter or customer is known at once."""
+
+    def __init__(
+        self, catalog: Catalog, life_seconds: int = 30, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.catalog = catalog
+        self._life = life_seconds
+        self._monotonic = monotonic
+        self._meters: tuple[float, dict[str, Meter]] = (0.0, {})
+        self._accounts: dict[str, tuple[float, Account]] = {}
+        self._used: set[str] = set()
+        self._plans: dict[tuple[str, int], Plan] = {}
+        self._versions: dict[str, tuple[float, list[tuple[int, int]]]] = {}
+
+    def meters(self, wanted: Iterable[str]) -> dict[str, Meter]:
+        """All meters; read again when they are old or one of those wanted is missing."""
+        until, meters = self._meters
+        if self._monotonic() >= until or not meters.keys() >= set(wanted):
+            meters = self.catalog.meters()
+            self._meters = (self._monotonic() + self._life, meters)
+        return meters
+
+    def accounts(self, wanted: Iterable[str]) -> dict[str, Account]:
+        """The wanted customers that exist."""
+        now = self._monotonic()
+        names = set(wanted)
+        missing = [name for name in names if self._accounts.get(name, (0.0, None))[0] <= now]
+        for name, account in self.catalog.accounts(missing).items() if missing else ():
+            self._accounts[name] = (now + self._life, account)
+        return {name: self._accounts[name][1] for name in names if self._accounts.get(name, (0.0, None))[0] > now}
+
+    def use_meters(self, keys: Iterable[str]) -> None:
+        """Mark meters as used before their first event is stored; once per process and meter."""
+        new = set(keys) - self._used
+        if new:
+            for key in new - self.catalog.used("meters"):
+                self.catalog.use("meters", key)
+            self._used |= new
+
+    def plan(self, key: str, version: int) -> Plan:
+        """A plan version; it never changes, so it is remembered for ever.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if (key, version) not in self._plans:
+            self._plans[key, version] = self.catalog.plan(key, version)[0]
+        return self._plans[key, version]
+
+    def plan_versions(self, key: str) -> list[tuple[int, int]]:
+        """From when each version of a plan holds; a new one has more notice than this is remembered for."""
+        until, versions = self._versions.get(key, (0.0, []))
+        if self._monotonic() >= until:
+            versions = self.catalog.plan_versions(key)
+            self._versions[key] = (self._monotonic() + self._life, versions)
+        return versions
