@@ -180,9 +180,14 @@ def _interpreter(platform: Platform) -> Path | None:
     if platform == "local" or sys.version.startswith(f"{LAMBDA_PYTHON}."):
         return Path(sys.executable)
     found = shutil.which(f"python{LAMBDA_PYTHON}")
-    if found and subprocess.run([found, "-c", ""], check=False, capture_output=True).returncode == 0:  # noqa: S603
-        return Path(found)
-    return None
+    return Path(found) if found and _runs(found) else None
+
+
+def _runs(interpreter: str) -> bool:
+    """Whether it is a Python and not a version manager's stand-in for one that is missing."""
+    command = [interpreter, "-c", ""]
+    done = subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - no shell
+    return done.returncode == 0
 
 
 def _compile(folder: Path, root: Path, interpreter: Path | None) -> None:
