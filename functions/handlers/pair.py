@@ -14,7 +14,7 @@ from metering.errors import Unavailable, Unreadable
 from metering.packing import canonical, digest
 from metering.sessions import Session, pair
 from metering.times import HOUR, floor, format_time
-from metering.window_items import facts_segment
+from metering.window_items import facts_segments
 from metering.windows import Fact
 
 Record = Mapping[str, Any]
@@ -41,7 +41,7 @@ def pair_records(records: Sequence[Record], live: Live) -> None:
                 facts[hour].append(fact)
         except UNPROCESSABLE as error:
             _park(partition, together, error, live)
-    segments = [facts_segment(*address, several) for address, several in sorted(facts.items())]
+    segments = [each for address, several in sorted(facts.items()) for each in facts_segments(*address, several)]
     if segments and live.events.add_facts(segments):
         raise Unavailable("the table did not take every fact")
 

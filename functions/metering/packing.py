@@ -3,14 +3,35 @@
 import hashlib
 import json
 import zlib
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from metering.errors import Unreadable
+
+MOST_BYTES = 256 * 1024
+"""Of the uncompressed content of one item; what is larger is cut into several."""
+
+_Piece = TypeVar("_Piece")
 
 
 def canonical(value: object) -> bytes:
     """The bytes that mean this value, the same ones however its mappings were built."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def cut(pieces: Iterable[_Piece], bytes_of: Callable[[_Piece], int]) -> Iterator[list[_Piece]]:
+    """Cut pieces, in their order, into parts of at most `MOST_BYTES` each; a larger piece is a part by itself."""
+    part: list[_Piece] = []
+    size = 0
+    for piece in pieces:
+        weight = bytes_of(piece)
+        if part and size + weight > MOST_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(piece)
+        size += weight
+    if part:
+        yield part
 
 
 def digest(content: bytes) -> str:

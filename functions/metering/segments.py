@@ -13,11 +13,8 @@ from typing import Any
 from metering.decimals import text
 from metering.errors import Unreadable
 from metering.events import Dimensions, Event, minute_of
-from metering.packing import canonical, compress, digest, unpack_json
+from metering.packing import canonical, compress, cut, digest, unpack_json
 from metering.times import MINUTE, hour_name
-
-MOST_BYTES = 256 * 1024
-"""Of the uncompressed content of one segment; what is larger is cut into several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +45,15 @@ def pack(events: Iterable[Event]) -> list[Segment]:
 def _segments(group: tuple[str, str, int], events: Iterable[Event]) -> Iterator[Segment]:
     customer, meter, minute = group
     ordered = sorted(events, key=lambda event: (event.identity, event.precedence()))
-    for part in _cut(ordered):
+    for part in cut(ordered, _most_bytes):
         content = canonical(_columns(part, minute))
         sort = f"{minute // MINUTE % 60:02d}#{digest(content)}"
         yield Segment(f"{customer}#{meter}#{hour_name(minute)}", sort, minute, compress(content))
 
 
-def _cut(events: Sequence[Event]) -> Iterator[list[Event]]:
-    part: list[Event] = []
-    size = 0
-    for event in events:
-        # Columns repeat neither names nor dimensions, so this is an upper bound of what the event adds.
-        weight = len(event.content().encode()) + len(event.id) + 64
-        if part and size + weight > MOST_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(event)
-        size += weight
-    yield part
+def _most_bytes(event: Event) -> int:
+    # Columns repeat neither names nor dimensions, so this is an upper bound of what the event adds.
+    return len(event.content().encode()) + len(event.id) + 64
 
 
 def _columns(events: Sequence[Event], minute: int) -> dict[str, list[object]]:

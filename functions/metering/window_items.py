@@ -7,7 +7,7 @@ from typing import Any
 from metering.decimals import text
 from metering.errors import Unreadable
 from metering.events import Dimensions
-from metering.packing import canonical, compress, digest, unpack_json
+from metering.packing import canonical, compress, cut, digest, unpack_json
 from metering.segments import Segment
 from metering.sessions import Session
 from metering.times import QUARTER, hour_name
@@ -76,12 +76,12 @@ def _read_tally(row: Sequence[Any]) -> Tally:
     )
 
 
-def facts_segment(customer: str, meter: str, hour: int, facts: Iterable[Fact]) -> Segment:
-    """Address facts to an hour: one item beside the hour's segments; the same facts are the same item."""
-    rows = sorted(([*_session_row(fact.session), *fact.rank] for fact in facts), key=canonical)
-    content = canonical(rows)
+def facts_segments(customer: str, meter: str, hour: int, facts: Iterable[Fact]) -> list[Segment]:
+    """Address facts to an hour: items beside the hour's segments; the same facts are the same items."""
+    rows = sorted({canonical([*_session_row(fact.session), *fact.rank]) for fact in facts})
     partition = f"{customer}#{meter}#{hour_name(hour)}"
-    return Segment(partition, f"facts#{digest(content)}", hour, compress(content))
+    contents = [b"[" + b",".join(part) + b"]" for part in cut(rows, lambda row: len(row) + 2)]
+    return [Segment(partition, f"facts#{digest(content)}", hour, compress(content)) for content in contents]
 
 
 def unpack_facts(data: bytes) -> list[Fact]:

@@ -1,12 +1,13 @@
 """Events, edges, sessions and windows as Hypothesis draws them: small worlds, in which things collide."""
 
 from decimal import Decimal
+from typing import get_args
 
 from hypothesis import strategies as st
 
 from metering.events import Dimensions, Event
 from metering.meters import Aggregation, Meter
-from metering.sessions import Session
+from metering.sessions import ClosedBy, Session
 from metering.times import HOUR, QUARTER, parse_time
 from metering.windows import Fact, Slots, Tally
 
@@ -24,7 +25,7 @@ exact = st.one_of(
 
 not_negative = exact.map(abs)
 
-names = st.sampled_from(["region", "provider", "user", "ü \"quoted\""])
+names = st.sampled_from(["region", "provider", "user", 'ü "quoted"'])
 words = st.one_of(st.sampled_from(["", "eu", "us", "0"]), st.text(st.characters(exclude_categories=["Cs"]), max_size=5))
 
 
@@ -40,9 +41,7 @@ def events(meter: str = "requests") -> st.SearchStrategy[Event]:
         customer=st.just("acme"),
         meter=st.just(meter),
         id=st.sampled_from("abc"),
-        timestamp=st.one_of(
-            st.sampled_from([NOON, NOON + 1, NOON + 60_000]), st.integers(NOON, NOON + 2 * HOUR - 1)
-        ),
+        timestamp=st.one_of(st.sampled_from([NOON, NOON + 1, NOON + 60_000]), st.integers(NOON, NOON + 2 * HOUR - 1)),
         value=exact,
         amount=st.none() | exact,
         revision=st.integers(0, 2),
@@ -91,13 +90,13 @@ def sessions(draw: st.DrawFn) -> Session:
     """Sessions within a day: open, closed, without length, and the kinds that do not count."""
     start = draw(st.one_of(st.sampled_from([NOON, NOON + QUARTER]), st.integers(NOON, NOON + 6 * HOUR)))
     length = draw(st.one_of(st.sampled_from([0, 1, QUARTER]), st.integers(0, 6 * HOUR)))
-    closed_by = draw(st.sampled_from(["stop", "start", "max_duration", "ends_at", "open", "orphan", "void"]))
-    end = {"open": None, "orphan": start, "void": start}.get(closed_by, start + length)
+    closed_by: ClosedBy = draw(st.sampled_from(get_args(ClosedBy)))
+    ends: dict[ClosedBy, int | None] = {"open": None, "orphan": start, "void": start}
     return Session(
         resource=draw(st.sampled_from(["r1", "r2"])),
         id=draw(st.sampled_from("abc")),
         start=start,
-        end=end,
+        end=ends.get(closed_by, start + length),
         closed_by=closed_by,
         weight=draw(not_negative),
         dimensions=draw(dimensions()),

@@ -1,5 +1,6 @@
 """From bytes to events and verdicts: every fault told, every good neighbour kept, and nothing else ever raised."""
 
+import contextlib
 import json
 from decimal import Decimal
 from typing import Any
@@ -214,10 +215,8 @@ def test_deep_nesting_is_refused_and_never_more_than_that(depth: int) -> None:
     nested = b"[" * depth + b"]" * depth
     for sent in (nested, written(nested.decode()), b'{"a":' * depth + b"1" + b"}" * depth):
         for content_type in ("application/json", NDJSON):
-            try:
+            with contextlib.suppress(Invalid):
                 assert all(isinstance(each, Rejection) for each in read_events(sent, content_type))
-            except Invalid:
-                pass
 
 
 def test_a_thousand_events_are_taken_and_one_more_is_too_many() -> None:
@@ -246,7 +245,9 @@ def test_an_event_of_more_than_64_kilobytes_is_refused_and_one_below_is_not(lett
     overhead = len(accepted(dimensions={"d": ""}).content().encode())
     bytes_each = len(json.dumps(letter, ensure_ascii=False).encode()) - 2
     most = (64 * 1024 - overhead) // bytes_each
-    read = read_events(body(GOOD | {"dimensions": {"d": letter * most}}, GOOD | {"dimensions": {"d": letter * (most + 1)}}))
+    read = read_events(
+        body(GOOD | {"dimensions": {"d": letter * most}}, GOOD | {"dimensions": {"d": letter * (most + 1)}})
+    )
     assert isinstance(read[0], Event)
     assert isinstance(read[1], Rejection)
     assert "64 KB" in read[1].detail
@@ -284,9 +285,18 @@ def test_one_event_by_itself_is_read_or_refused() -> None:
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.sampled_from(list(GOOD.values())),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text(max_size=5) | st.sampled_from([*GOOD, "value", "dimensions", "void"]), inner, max_size=6),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from(list(GOOD.values())),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=5) | st.sampled_from([*GOOD, "value", "dimensions", "void"]), inner, max_size=6
+        )
+    ),
     max_leaves=20,
 )
 

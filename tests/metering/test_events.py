@@ -87,7 +87,7 @@ def test_a_revision_is_no_conflict_and_two_contents_at_one_revision_are() -> Non
     revised = replace(EVENT, revision=1, value=Decimal(6))
     assert winners([EVENT, revised])[1] == []
     _, (conflict,) = winners([EVENT, replace(EVENT, value=Decimal(6))])
-    assert (conflict.kept.value, conflict.lost.value) == (6, 5)
+    assert (conflict.kept.value, conflict.lost.value) == (Decimal(6), Decimal(5))
     assert winners([EVENT, replace(EVENT, value=Decimal(6)), revised])[1] == [], "it was settled by the revision"
 
 
@@ -100,7 +100,12 @@ def test_content_is_the_canonical_json_of_what_is_said_apart_from_identity(one: 
     said = json.loads(one.content())
     assert set(said) == {"amount", "dimensions", "type", "value"}
     assert one.content() == json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    same = (one.amount, one.dimensions, one.type, one.value) == (other.amount, other.dimensions, other.type, other.value)
+    same = (one.amount, one.dimensions, one.type, one.value) == (
+        other.amount,
+        other.dimensions,
+        other.type,
+        other.value,
+    )
     assert (one.content() == other.content()) == same
 
 

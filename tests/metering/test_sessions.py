@@ -1,5 +1,6 @@
 """Starts and stops become intervals. Laws 4.5, 4.6 and the fine print on sessions."""
 
+import itertools
 import re
 from dataclasses import replace
 from decimal import Decimal
@@ -153,14 +154,23 @@ def test_the_last_possible_end_is_known_while_it_runs(
     assert last_possible_end(session, meter, ends_at) == expected
 
 
-def naive(several: list[Event], meter: Meter, now: int, ends_at: int | None) -> set[tuple[str, int, int | None, str]]:
-    """An independent model: a clock that ticks through every millisecond, with lamps that are on or off."""
+def naively_alive(several: list[Event]) -> list[Event]:
+    """Which edges count, in order of time and id."""
     best: dict[tuple[int, str], Event] = {}
     for each in several:
         rival = best.get((each.timestamp, each.id))
-        if rival is None or (each.revision, each.void, each.type or "") > (rival.revision, rival.void, rival.type or ""):
+        if rival is None or (each.revision, each.void, each.type or "") > (
+            rival.revision,
+            rival.void,
+            rival.type or "",
+        ):
             best[each.timestamp, each.id] = each
-    alive = [each for _, each in sorted(best.items()) if not each.void]
+    return [each for _, each in sorted(best.items()) if not each.void]
+
+
+def naive(several: list[Event], meter: Meter, now: int, ends_at: int | None) -> set[tuple[str, int, int | None, str]]:
+    """An independent model: a clock that ticks through every millisecond, with lamps that are on or off."""
+    alive = naively_alive(several)
     found: set[tuple[str, int, int | None, str]] = set()
     running: Event | None = None
     for tick in range(now + 1):
@@ -227,11 +237,13 @@ def test_the_order_and_repetition_of_edges_change_nothing(
 
 
 @given(some_edges, limits)
-def test_sessions_of_one_resource_never_overlap_and_each_is_told_once(several: list[Event], longest: int | None) -> None:
+def test_sessions_of_one_resource_never_overlap_and_each_is_told_once(
+    several: list[Event], longest: int | None
+) -> None:
     paired = pair(several, duration_meter(max_duration=longest), now=20)
     assert len({each.identity for each in paired}) == len(paired)
     counted = [each for each in paired if each.counts]
-    for one, following in zip(counted, counted[1:], strict=False):
+    for one, following in itertools.pairwise(counted):
         assert one.end is not None
         assert one.start <= one.end <= following.start
 
@@ -313,7 +325,7 @@ def test_the_parts_of_a_session_sum_to_the_whole_however_it_is_cut(
 ) -> None:
     session = running(span[0], span[0] + span[1], weight)
     bounds = [0, *sorted(cuts), 12 * HOUR]
-    parts = [part_of(session, meter, one, other) for one, other in zip(bounds, bounds[1:], strict=False)]
+    parts = [part_of(session, meter, one, other) for one, other in itertools.pairwise(bounds)]
     length = max(span[1], meter.minimum)
     whole = Fraction(weight) * meter.round_up * -(-length // meter.round_up)
     assert sum(map(Fraction, parts)) == whole
