@@ -64,7 +64,7 @@ class Api(Construct):
         )
 
     def _api(self) -> OurFunction:
-        data, messages = self._shared.data, self._messages
+        data = self._shared.data
         return OurFunction(
             self,
             "api",
@@ -74,7 +74,9 @@ class Api(Construct):
             timeout_seconds=29,
             may=[
                 *settling(self._shared),
-                grants.on_table(data.catalog, "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"),
+                grants.on_due_index(data.ledger),
+                grants.on_table(data.catalog, "PutItem", "DeleteItem"),
+                grants.on_table(data.ledger, "DeleteItem"),
                 grants.on_table(data.events, "Query"),
                 grants.to_queue(messages.rate, messages.top_up),
             ],

@@ -83,6 +83,7 @@ class Money(Construct):
             timeout_seconds=120,
             may=[
                 *settling(self._shared),
+                grants.on_due_index(self._shared.data.ledger),
                 grants.to_queue(messages.invoice, messages.top_up, messages.collect),
             ],
             environment={
@@ -113,8 +114,7 @@ class Money(Construct):
             timeout_seconds=60,
             may=[
                 grants.on_table(data.ledger, *grants.SETTLE),
-                grants.on_due_index(data.ledger),
-                grants.on_table(data.catalog, *grants.READ, "PutItem", "UpdateItem"),
+                grants.on_table(data.catalog, *grants.READ),
                 grants.on_secret(data.stripe_secret),
             ],
             environment=self._stripe(),

@@ -42,8 +42,9 @@ class Pipeline(Construct):
             memory_megabytes=1024,
             timeout_seconds=29,
             may=[
-                grants.on_table(data.catalog, *grants.READ),
-                grants.on_table(data.events, "BatchWriteItem", "PutItem"),
+                # It marks a meter as used before the meter's first event is kept.
+                grants.on_table(data.catalog, *grants.READ, "PutItem"),
+                grants.on_table(data.events, "BatchWriteItem"),
             ],
         )
 
@@ -57,7 +58,7 @@ class Pipeline(Construct):
             memory_megabytes=1024,
             timeout_seconds=60,
             may=[
-                grants.on_table(data.events, "Query", "GetItem", "UpdateItem", "PutItem", "BatchWriteItem"),
+                grants.on_table(data.events, "Query", "PutItem", "BatchWriteItem"),
                 grants.on_table(data.catalog, *grants.READ),
                 grants.on_table(data.ledger, "PutItem"),
             ],
@@ -93,7 +94,13 @@ class Pipeline(Construct):
             description="Moves wallets to what is owed now",
             memory_megabytes=1024,
             timeout_seconds=120,
-            may=[*settling(self._shared), grants.to_queue(queue)],
+            may=[
+                *settling(self._shared),
+                grants.on_due_index(data.ledger),
+                # It pokes sessions that reached their longest duration.
+                grants.on_table(data.events, "PutItem"),
+                grants.to_queue(queue),
+            ],
             environment={"RATE_QUEUE_URL": queue.queue_url},
             dead_letters=self._messages.undelivered,
         )
@@ -129,10 +136,9 @@ def settling(shared: Shared) -> list[iam.PolicyStatement]:
     """What whoever moves a wallet needs: to read usage and catalogue, to write the ledger."""
     data = shared.data
     return [
-        grants.on_table(data.usage, "Query", "GetItem"),
+        grants.on_table(data.usage, "Query"),
         grants.on_table(data.catalog, *grants.READ),
         grants.on_table(data.ledger, *grants.SETTLE),
-        grants.on_due_index(data.ledger),
     ]
 
 

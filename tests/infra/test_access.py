@@ -7,26 +7,21 @@ import pytest
 from tests.infra.templates import Template, functions, label, of_type, statements
 
 READ = {"GetItem", "BatchGetItem", "Query"}
-SETTLE = {"GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query"}
+SETTLE = READ | {"PutItem"}
 STREAM = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
-WALLETS = {
-    "Usage": {"Query", "GetItem"},
-    "Catalog": READ,
-    "Ledger": SETTLE,
-    "Ledger/index/due": {"Query"},
-}
+WALLETS = {"Usage": {"Query"}, "Catalog": READ, "Ledger": SETTLE}
+DUE = {"Ledger/index/due": {"Query"}}
 RECEIVE = {"ReceiveMessage", "DeleteMessage", "GetQueueAttributes"}
 SEND = {"SendMessage"}
 FAILED = {"FailedRecords": {"ListBucket"}, "FailedRecords/*": {"PutObject"}}
 SECRET = {"Stripe": {"GetSecretValue"}}
-CATALOGUE_WRITES = {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"}
 
 # All that each function may do, beside writing its own log.
 MAY: dict[str, dict[str, set[str]]] = {
     "authorize": {"Catalog": {"GetItem"}},
-    "ingest": {"Catalog": READ, "Events": {"BatchWriteItem", "PutItem"}},
+    "ingest": {"Catalog": READ | {"PutItem"}, "Events": {"BatchWriteItem"}},
     "pair": {
-        "Events": {"Query", "GetItem", "UpdateItem", "PutItem", "BatchWriteItem"},
+        "Events": {"Query", "PutItem", "BatchWriteItem"},
         "Catalog": READ,
         "Ledger": {"PutItem"},
         "Events/stream": STREAM,
@@ -42,6 +37,8 @@ MAY: dict[str, dict[str, set[str]]] = {
     },
     "rate": {
         **WALLETS,
+        **DUE,
+        "Events": {"PutItem"},
         "Rate": SEND | RECEIVE,
         "Undelivered": SEND,
         "Usage/stream": STREAM,
@@ -52,6 +49,7 @@ MAY: dict[str, dict[str, set[str]]] = {
     "top_up": {**WALLETS, **SECRET, "TopUp": RECEIVE},
     "invoice": {
         **WALLETS,
+        **DUE,
         "Invoice": SEND | RECEIVE,
         "TopUp": SEND,
         "Collect": SEND,
@@ -59,15 +57,16 @@ MAY: dict[str, dict[str, set[str]]] = {
     },
     "collect": {
         "Ledger": SETTLE,
-        "Ledger/index/due": {"Query"},
-        "Catalog": READ | {"PutItem", "UpdateItem"},
+        "Catalog": READ,
         **SECRET,
         "Collect": RECEIVE,
     },
     "stripe_webhook": {**SECRET, "TopUp": SEND, "Collect": SEND},
     "api": {
         **WALLETS,
-        "Catalog": READ | CATALOGUE_WRITES,
+        **DUE,
+        "Catalog": READ | {"PutItem", "DeleteItem"},
+        "Ledger": SETTLE | {"DeleteItem"},
         "Events": {"Query"},
         "Rate": SEND,
         "TopUp": SEND,
