@@ -142,10 +142,10 @@ def _undocumented_in(parent: ast.Module | ast.ClassDef) -> Iterator[Fault]:
                 yield from _undocumented_in(node)
 
 
-IGNORE = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:|ruff:|mypy:|nosec|fmt:|isort:)", re.IGNORECASE)
+IGNORE = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:|ruff:|mypy:|nosec|isort:)", re.IGNORECASE)
 # What is ignored, and then words that say why.
 REASONED = re.compile(
-    r"#\s*(?:noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[a-z, -]+\]|pragma: no cover|fmt: \w+)"
+    r"#\s*(?:noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[a-z, -]+\]|pragma: no cover)"
     r"\s*(?:-|#)\s*\w.*\w{3}"
 )
 
