@@ -49,7 +49,8 @@ class Books:
 
     def settle_period(self, start: int, owed: Decimal) -> None:
         """Make what was drawn for a period equal to what it owes, as far as there is anything to draw on."""
-        self.periods[start] = replace(self.periods[start], owed=owed)
+        if owed != self.periods[start].owed:
+            self.periods[start] = replace(self.periods[start], owed=owed)
         paid = sum((draw.amount for draw in self.periods[start].drawn), Decimal(0))
         debt = self.periods[start].debt
         if debt and (not self.prepaid_only or self._payers(start)):

@@ -52,7 +52,7 @@ def _currency(value: str) -> str:
 def _timezone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (ValueError, OSError):  # an unknown key, or one that is a path and not a name
+    except (KeyError, ValueError, OSError):  # unknown, a path, or the name of a folder
         raise Invalid("must be an IANA time zone such as Europe/Berlin") from None
     return value
 

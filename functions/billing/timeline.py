@@ -89,7 +89,7 @@ class Timeline:
 
     def usage_in(self, period: OpenPeriod, at: int | None) -> Sequence[Usage]:
         """The usage of a period, read once per instant."""
-        known = (period.start, period.end, at)
+        known = (period.start, period.end, None if at is None or at >= period.end else at)
         if known not in self._usage:
             self._usage[known] = self._usage_of(*known)
         return self._usage[known]
@@ -151,7 +151,7 @@ class Timeline:
     def _owes(self, period: OpenPeriod, instant: int, at: int | None) -> Decimal:
         """The rounded draft of a period; minimum and arrears fees are due once it is over."""
         over = period.end <= instant
-        known = (period.start, period.end, at, over)
+        known = (period.start, period.end, None if over else at, over)
         if known not in self._owed:
             plan = self.plans[period.plan, period.version]
             rows = self.usage_in(period, at)
