@@ -12,7 +12,6 @@ from constructs import Construct
 from infra import grants
 from infra.findings import acknowledge
 from infra.function import OurFunction, Shared
-from infra.messages import Messages
 from infra.money import Money
 from infra.pipeline import Pipeline, settling
 
@@ -36,13 +35,11 @@ class Api(Construct):
         self,
         scope: Construct,
         shared: Shared,
-        messages: Messages,
         pipeline: Pipeline,
         money: Money,
     ) -> None:
         super().__init__(scope, "Api")
         self._shared = shared
-        self._messages = messages
         self.authorize = self._authorize()
         self.api = self._api()
         self.functions = [self.authorize, self.api]
@@ -74,16 +71,10 @@ class Api(Construct):
             timeout_seconds=29,
             may=[
                 *settling(self._shared),
-                grants.on_due_index(data.ledger),
                 grants.on_table(data.catalog, "PutItem", "DeleteItem"),
                 grants.on_table(data.ledger, "DeleteItem"),
                 grants.on_table(data.events, "Query"),
-                grants.to_queue(messages.rate, messages.top_up),
             ],
-            environment={
-                "RATE_QUEUE_URL": messages.rate.queue_url,
-                "TOP_UP_QUEUE_URL": messages.top_up.queue_url,
-            },
         )
 
     def _stage(self) -> None:
