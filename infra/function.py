@@ -102,6 +102,7 @@ class OurFunction(lambda_.Function):
             "AwsSolutions-L1",
             "The asset's wheels and byte-code are made for Python 3.13; newer comes with a release",
         )
+        self.service = name
         self.title = title
         self.owned_role = role
         for statement in (_log_statement(log), *may):

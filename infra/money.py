@@ -25,6 +25,7 @@ class Money(Construct):
         self.invoice = self._invoice()
         self.collect = self._collect()
         self.stripe_webhook = self._stripe_webhook()
+        self.parking = [self.top_up, self.invoice, self.collect]
         self.functions = [
             self.alert,
             self.top_up,

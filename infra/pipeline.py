@@ -30,6 +30,7 @@ class Pipeline(Construct):
         self.rate = self._rate()
         self.relay = self._relay()
         self.consumers = [self.pair, self.aggregate, self.rate, self.relay]
+        self.parking = [self.pair, self.aggregate, self.rate]
         self.functions = [self.ingest, *self.consumers]
 
     def _ingest(self) -> OurFunction:

@@ -28,6 +28,7 @@ class Watch(Construct):
         *,
         functions: Sequence[OurFunction],
         consumers: Sequence[OurFunction],
+        parking: Sequence[OurFunction],
         dead_letters: Sequence[sqs.Queue],
     ) -> None:
         """Place what the settings ask for.
@@ -36,13 +37,15 @@ class Watch(Construct):
             scope: Where in the tree.
             settings: The deployment's choices.
             functions: All functions, for their errors.
-            consumers: Those that read streams, for their lag and what they parked.
+            consumers: Those that read streams, for their lag.
+            parking: Those that set aside what they cannot process, for how much of it.
             dead_letters: Queues that are empty when all is well.
         """
         super().__init__(scope, "Watch")
         self._settings = settings
         self._functions = functions
         self._consumers = consumers
+        self._parking = parking
         self._dead_letters = dead_letters
         if settings.alarms:
             self._alarms()
@@ -78,8 +81,8 @@ class Watch(Construct):
         return self._alarm(f"{function.title}Errors", metric, 0, "Invocations failed")
 
     def _parked(self) -> cloudwatch.Alarm:
-        """Records that a consumer set aside: nothing is lost, and nothing of them is billed yet."""
-        metrics = {f"parked{index}": self._parked_by(f) for index, f in enumerate(self._consumers)}
+        """What a function set aside: nothing is lost, and nothing of them is billed yet."""
+        metrics = {f"parked{index}": self._parked_by(f) for index, f in enumerate(self._parking)}
         total = cloudwatch.MathExpression(
             expression=" + ".join(f"FILL({name}, 0)" for name in metrics),
             using_metrics=metrics,
@@ -93,7 +96,7 @@ class Watch(Construct):
         return cloudwatch.Metric(
             namespace=self._settings.name,
             metric_name="ParkedRecords",
-            dimensions_map={"service": function.node.id.lower()},
+            dimensions_map={"service": function.service},
             statistic="Sum",
             period=_MINUTES,
         )
@@ -122,7 +125,7 @@ class Watch(Construct):
         )
         dashboard.add_widgets(
             _graph("Oldest record", [_iterator_age(f) for f in consumers]),
-            _graph("Parked records", [self._parked_by(f) for f in consumers]),
+            _graph("Parked records", [self._parked_by(f) for f in self._parking]),
             _graph(
                 "Dead letters",
                 [q.metric_approximate_number_of_messages_visible() for q in self._dead_letters],

@@ -68,8 +68,6 @@ MAY: dict[str, dict[str, set[str]]] = {
         "Catalog": READ | {"PutItem", "DeleteItem"},
         "Ledger": SETTLE | {"DeleteItem"},
         "Events": {"Query"},
-        "Rate": SEND,
-        "TopUp": SEND,
     },
 }
 

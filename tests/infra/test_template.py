@@ -108,7 +108,10 @@ def test_every_dead_letter_every_lag_and_every_error_raises_an_alarm(service: Te
     assert len(by_metric["Errors"]) == len(functions(service))
     assert len(by_metric["IteratorAge"]) == len(mappings(service, "stream"))
     [parked] = [alarm for alarm in alarms.values() if "Metrics" in alarm]
-    assert "ParkedRecords" in json.dumps(parked)
+    metrics = [entry["MetricStat"]["Metric"] for entry in parked["Metrics"] if "MetricStat" in entry]
+    services = {metric["Dimensions"][0]["Value"] for metric in metrics}
+    assert {metric["MetricName"] for metric in metrics} == {"ParkedRecords"}
+    assert services == {path.stem for path in HANDLERS.glob("*.py") if '"ParkedRecords"' in path.read_text("utf-8")}
     assert all(alarm["AlarmActions"] for alarm in alarms.values())
 
 
