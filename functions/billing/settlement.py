@@ -93,7 +93,7 @@ def settle(
         ended_credits=ended,
         closed_periods=tuple(timeline.books.periods[period.start] for period in timeline.closed),
         edges=tuple(met),
-        announcements=tuple(_announcements(timeline, met, decision.attempt)),
+        announcements=tuple(_announcements(timeline, wallet.currency, met, decision.attempt)),
         top_up=decision.attempt,
         due_at=min((due for due in dues if due is not None), default=None),
         changed=settled != wallet or bool(timeline.entries),
@@ -128,9 +128,11 @@ def _is_over(credit: Credit, timeline: Timeline) -> bool:
     return credit.live and not credit.remaining and credit.id not in drawn
 
 
-def _announcements(timeline: Timeline, met: list[Edge], attempt: Attempt | None) -> Iterator[Announcement]:
+def _announcements(
+    timeline: Timeline, currency: str, met: list[Edge], attempt: Attempt | None
+) -> Iterator[Announcement]:
     customer = timeline.customer.id
-    common = {"currency": timeline.account.currency}
+    common = {"currency": currency}
     for name, happened in (("credit.granted", timeline.begun), ("credit.expired", timeline.ended)):
         for instant, credit in happened:
             detail = {"credit": credit.id, "amount": text(credit.remaining), "kind": credit.kind}
