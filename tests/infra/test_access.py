@@ -64,7 +64,6 @@ MAY: dict[str, dict[str, set[str]]] = {
     "stripe_webhook": {**SECRET, "TopUp": SEND, "Collect": SEND},
     "api": {
         **WALLETS,
-        **DUE,
         "Catalog": READ | {"PutItem", "DeleteItem"},
         "Ledger": SETTLE | {"DeleteItem"},
         "Events": {"Query"},
