@@ -1,18 +1,16 @@
 """The collect queue: turn a finalised invoice into one Stripe invoice, and mirror what became of it. Law 5.7."""
 
-import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from adapters.items import ConditionFailed
 from adapters.stripe import StripeInvoice, in_minor_units
 from billing.customers import Customer
 from billing.invoices import Invoice, moved
 from billing.settlement import Announcement
 from handlers import _live
-from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
+from handlers._messages import take_each
 from metering.decimals import text
 from metering.errors import Conflict
 
@@ -122,17 +120,4 @@ def take(message: dict[str, Any], live: Live, now: int) -> None:
 
 def handler(event: dict[str, Any], _context: object) -> None:
     """SQS; a message that cannot be processed is parked, one whose outcome is unknown comes again."""
-    live = _live.live
-    for record in event["Records"]:
-        now = live.clock()
-        try:
-            take(json.loads(record["body"]), live, now)
-        except ConditionFailed:
-            # A webhook and this function met at the invoice; the message comes again and finds what the other wrote.
-            raise
-        except (Conflict, *UNPROCESSABLE) as error:
-            logger.exception("parked")
-            count("ParkedRecords")
-            body = json.loads(record["body"])
-            customer = str(body.get("detail", body).get("customer", "unknown"))
-            live.outbox.park(customer, "collect", body, str(error), now)
+    take_each(event, "collect", take, _live.live)

@@ -4,11 +4,10 @@ A message names an attempt (from the bus, or a sweep) or a payment (from a webho
 attempt; the others find it settled.
 """
 
-import json
 from dataclasses import replace
 from typing import Any
 
-from adapters.items import ConditionFailed, Put
+from adapters.items import Put
 from adapters.ledger import attempt_put, grant_put
 from adapters.outbox import outbox_item
 from adapters.stripe import Payment, in_minor_units
@@ -17,10 +16,11 @@ from billing.settlement import Announcement
 from billing.top_ups import Attempt, finished, moved
 from billing.wallet import Wallet, balance, grant
 from handlers import _live
-from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
+from handlers._messages import take_each
 from handlers._settling import View, settle_customer
 from metering.decimals import text
+from metering.errors import Conflict
 
 
 def top_up(customer: str, attempt_id: str, live: Live, now: int) -> Attempt | None:
@@ -39,7 +39,24 @@ def top_up(customer: str, attempt_id: str, live: Live, now: int) -> Attempt | No
     card_holder = view.account.customer.stripe_customer
     if card_holder is None:
         return _fail(attempt, "failed", "no_payment_method", live, now)
-    return _pay(attempt, card_holder, live, now)
+    try:
+        return _pay(attempt, card_holder, live, now)
+    except Conflict as refused:
+        if refused.code != "stripe_refused":
+            raise
+        return _give_up(attempt.customer, attempt.id, live, now)
+
+
+def _give_up(customer: str, attempt_id: str, live: Live, now: int) -> Attempt | None:
+    """End an attempt whose call Stripe refused for good; a payment that was made by then is cancelled first."""
+    attempt = live.ledger.attempt(customer, attempt_id)
+    if attempt is None or not attempt.open:
+        return attempt
+    if attempt.payment_intent is None:
+        return _fail(attempt, "failed", "stripe_refused", live, now)
+    payment = live.payments.payment(attempt.payment_intent)
+    decided = replace(payment, outcome="declined") if payment.outcome == "open" else payment
+    return settle_attempt(attempt, decided, live, now)
 
 
 def _still_low(view: View, attempt: Attempt) -> bool:
@@ -159,17 +176,4 @@ def _take_payment(customer: str, attempt_id: str, payment: Payment, live: Live, 
 
 def handler(event: dict[str, Any], _context: object) -> None:
     """SQS; a message that cannot be processed is parked, one whose outcome is unknown comes again."""
-    live = _live.live
-    for record in event["Records"]:
-        now = live.clock()
-        try:
-            take(json.loads(record["body"]), live, now)
-        except ConditionFailed:
-            # Another message moved the attempt meanwhile; this one comes again and finds it so.
-            raise
-        except UNPROCESSABLE as error:
-            logger.exception("parked")
-            count("ParkedRecords")
-            body = json.loads(record["body"])
-            customer = str(body.get("detail", body).get("customer", "unknown"))
-            live.outbox.park(customer, "top_up", body, str(error), now)
+    take_each(event, "top_up", take, _live.live)
