@@ -46,7 +46,7 @@ class Outbox:
             return
 
     def park(self, customer: str, function: str, record: Mapping[str, Any], reason: str, now: int) -> None:
-        """Keep a record that cannot be processed, with its payload, until it is redriven."""
+        """Keep a record that cannot be processed until it is redriven, in the form in which the function gets it."""
         content = canonical(record)
         item: Item = {
             "pk": customer,

@@ -44,22 +44,18 @@ def revise(
     if account is None or not account.plans:
         return _first_plan(customer, plan, now)
     customer = _with_start(account, customer, charged=charged)
-    newest = PlanChange(_instant(now, effective_at), plan[0].key, plan[1])
-    if (newest.plan == account.plans[-1].plan and effective_at is None) or _known(account, newest):
+    newest = PlanChange(floor(now if effective_at is None else effective_at, QUARTER), plan[0].key, plan[1])
+    same = newest.plan == account.plans[-1].plan and effective_at is None
+    if same or newest == account.plans[-1]:
         return Account(customer, account.plans)
     if running_start is not None and newest.effective_at < running_start:
         raise Invalid("`plan_effective_at` must not lie before the running period")
-    past = [change for change in account.plans if change.effective_at <= floor(now, QUARTER)]
-    kept = [change for change in past if change.effective_at < newest.effective_at]
-    return Account(customer, (*kept, newest))
+    return Account(customer, _changed(account.plans, newest, floor(now, QUARTER)))
 
 
-def _known(account: Account, change: PlanChange) -> bool:
-    return account.plans[-1] == change
-
-
-def _instant(now: int, effective_at: int | None) -> int:
-    return floor(now if effective_at is None else effective_at, QUARTER)
+def _changed(plans: Sequence[PlanChange], newest: PlanChange, now: int) -> tuple[PlanChange, ...]:
+    """At most one change lies ahead, and the next replaces it."""
+    return (*(change for change in plans if change.effective_at <= min(now, newest.effective_at - 1)), newest)
 
 
 def _with_currency(

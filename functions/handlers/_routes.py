@@ -75,12 +75,26 @@ def read_model(model: type[Model], body: Body) -> Model:
     try:
         return model.model_validate(body)
     except ValidationError as errors:
-        faults = [Fault(_pointer(error["loc"]), _sentence(error["msg"])) for error in errors.errors()]
+        faults = [Fault(_pointer(error["loc"], body), _sentence(error["msg"])) for error in errors.errors()]
         raise Invalid("the body is not valid", faults=faults) from None
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in location)
+def _pointer(location: tuple[int | str, ...], body: Any) -> str:  # noqa: ANN401 - whatever JSON was sent
+    """The JSON pointer of a fault; pydantic also names the model that it chose, which is no part of the body."""
+    pointer = ""
+    for place, step in enumerate(location):
+        last = place == len(location) - 1
+        if isinstance(body, dict) and step not in body and not last:
+            continue
+        pointer += "/" + str(step).replace("~", "~0").replace("/", "~1")
+        body = _within(body, step)
+    return pointer
+
+
+def _within(body: Any, step: int | str) -> Any:  # noqa: ANN401 - whatever JSON was sent
+    if isinstance(body, dict):
+        return body.get(str(step))
+    return body[step] if isinstance(body, list) and isinstance(step, int) and step < len(body) else None
 
 
 def _sentence(message: str) -> str:

@@ -113,7 +113,8 @@ def finalize_periods(periods: Sequence[tuple[str, int]], live: Live, now: int) -
         except UNPROCESSABLE as error:
             logger.exception("parked", extra={"invoice": invoice_id(customer, start)})
             count("ParkedRecords")
-            live.outbox.park(customer, "invoice", {"periods": [[customer, start]]}, str(error), now)
+            message = {"body": json.dumps({"periods": [[customer, start]]})}
+            live.outbox.park(customer, "invoice", message, str(error), now)
         else:
             done += [invoice] if invoice else []
     number_invoices(done, live, now)

@@ -26,7 +26,8 @@ def rate_customers(customers: Iterable[str], live: Live, now: int) -> None:
         except UNPROCESSABLE as error:
             logger.exception("parked", extra={"customer": customer})
             count("ParkedRecords")
-            live.outbox.park(customer, "rate", {"customer": customer}, str(error), now)
+            message = {"body": json.dumps({"customers": [customer]})}
+            live.outbox.park(customer, "rate", message, str(error), now)
 
 
 def rate_customer(customer: str, live: Live, now: int) -> None:

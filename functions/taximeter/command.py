@@ -2,7 +2,7 @@
 
 import typer
 
-from taximeter import local
+from taximeter import local, operator
 
 main = typer.Typer(
     name="taximeter",
@@ -11,8 +11,9 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (local.up, local.down, local.status, local.advance):
+for _command in (local.up, local.down, local.status, local.advance, operator.parked, operator.redrive):
     main.command()(_command)
+main.add_typer(operator.keys, name="keys")
 
 if __name__ == "__main__":
     main()
