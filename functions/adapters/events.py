@@ -47,10 +47,17 @@ class EdgeKey:
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
-    """The edges of one resource around some instants, and the furthest ends published of the sessions among them."""
+    """The edges of one resource around some instants, and the furthest ends published of the sessions among them.
+
+    Attributes:
+        edges: all that decide about the sessions that start in it.
+        published: by start and id of a session.
+        end: where what follows does not depend on these edges any more; None if nothing follows.
+    """
 
     edges: tuple[Event, ...]
     published: dict[tuple[int, str], int]
+    end: int | None
 
 
 class Events:
@@ -102,13 +109,13 @@ class Events:
         """Read the edges of a resource from the live start before `first` to the live start after `last`.
 
         That is all that the sessions starting between them, and the one running as they begin, depend on. Where a
-        start and a stop share an instant, what they mean depends on what ran before them: so it goes on back to a
-        start that stands alone.
+        start and a stop share an instant, what they mean depends on what ran before them: so it goes on, both ways, to
+        a start that stands alone.
         """
         earlier = self._table.query(key.partition, last=f"{first:013d}", newest_first=True)
-        before = _until_a_start(earlier, alone=True)
-        after = _until_a_start(self._table.query(key.partition, first=f"{last + 1:013d}"))
+        before, _ = _until_a_start(earlier)
         between = self._table.query(key.partition, f"{first:013d}", f"{last + 1:013d}")
+        after, end = _until_a_start(self._table.query(key.partition, first=f"{last + 1:013d}"))
         items = [*before, *between, *after]
         return Neighbourhood(
             edges=tuple(read_edge(item) for item in items if item["kind"] == "edge"),
@@ -117,6 +124,7 @@ class Events:
                 for item in items
                 if item["kind"] == "published"
             },
+            end=end,
         )
 
     def publish(self, key: EdgeKey, session: Session, end: int) -> None:
@@ -161,17 +169,19 @@ class Events:
         return (floor(instant, MINUTE) + self._kept) // 1000
 
 
-def _until_a_start(items: Iterator[Item], *, alone: bool = False) -> Iterator[Item]:
-    """Take items until a whole instant has been read that has a live start, `alone` without a live stop beside it.
+def _until_a_start(items: Iterator[Item]) -> tuple[list[Item], int | None]:
+    """Take items until a whole instant has been read that has a live start and no live stop beside it; which one.
 
     An instant is whole once the next one begins; until then a revision of its edges may still follow.
     """
-    for _, group in groupby(items, key=lambda item: string(item, "sk")[:13]):
+    taken: list[Item] = []
+    for instant, group in groupby(items, key=lambda item: string(item, "sk")[:13]):
         together = list(group)
-        yield from together
+        taken += together
         types = {edge.type for edge in live(read_edge(item) for item in together if item["kind"] == "edge")}
-        if "start" in types and not (alone and "stop" in types):
-            return
+        if "start" in types and "stop" not in types:
+            return taken, int(instant)
+    return taken, None
 
 
 def read_edge(item: Item) -> Event:

@@ -57,8 +57,8 @@ def _facts_of(records: Sequence[Record], live: Live) -> Iterable[tuple[tuple[str
     now = live.clock()
     around = live.events.around(key, min(instants), max(instants))
     sessions = pair(around.edges, meter, now, account.customer.ends_at if account else None)
-    # What starts after the last new edge is read in part only, and no edge of this batch changes it.
-    concerned = [session for session in sessions if session.start <= max(instants)]
+    # What starts where the neighbourhood ends is read in part only, and no edge of this batch changes it.
+    concerned = [session for session in sessions if around.end is None or session.start < around.end]
     rank = max(_rank(record) for record in records)
     for session in concerned:
         _announce_anomaly(key, session, now, live)
