@@ -99,7 +99,7 @@ class Usage:
 
     def hours(self, customer: str, meter: str, start: int, end: int) -> list[int]:
         """The hours in [start, end) to which anything of a meter is addressed, newest first."""
-        first, last = f"hour#{hour_name(start)}#", f"hour#{hour_name(end)}#"
+        first, last = f"hour#{hour_name(start)}#", f"hour#{hour_name(max(start, end - 1))}#\U0010ffff"
         items = self._table.query(customer, first, last, newest_first=True)
         return [hour_of_name(string(item, "sk").split("#")[1]) for item in items if _meter(item) == meter]
 
