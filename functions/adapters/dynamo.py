@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _BATCH = 25
 _READ_BATCH = 100
+_MOST_BYTES_OF_PK, _MOST_BYTES_OF_SK = 2048, 1024
 _CONFLICTS = {"ConditionalCheckFailedException", "TransactionConflictException"}
 _CANCELLED = {"ConditionalCheckFailed", "TransactionConflict"}
 
@@ -41,13 +42,15 @@ class DynamoTable:
 
     def get(self, pk: str, sk: str) -> Item | None:
         """See `Table.get`."""
+        if not _possible(pk, sk):
+            return None
         found = self._client.get_item(TableName=self.name, Key=to_wire({"pk": pk, "sk": sk}), ConsistentRead=True)
         return from_wire(found["Item"]) if "Item" in found else None
 
     def get_many(self, keys: Sequence[Key]) -> list[Item]:
         """See `Table.get_many`."""
         items: list[Item] = []
-        wanted: list[Any] = [to_wire({"pk": pk, "sk": sk}) for pk, sk in sorted(set(keys))]
+        wanted: list[Any] = [to_wire({"pk": pk, "sk": sk}) for pk, sk in sorted(set(keys)) if _possible(pk, sk)]
         attempt = 0
         while wanted:
             batch, wanted = wanted[:_READ_BATCH], wanted[_READ_BATCH:]
@@ -65,11 +68,13 @@ class DynamoTable:
         self, pk: str, first: str = "", last: str = "\U0010ffff", *, newest_first: bool = False
     ) -> Iterator[Item]:
         """See `Table.query`."""
+        first = first or "\x00"  # the least sort key that there can be
+        if first > last or not _possible(pk, first):
+            return
         pages = self._client.get_paginator("query").paginate(
             TableName=self.name,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-            # An empty string is no sort key; the least there is stands for it.
-            ExpressionAttributeValues=to_wire({":pk": pk, ":first": first or "\x00", ":last": last}),
+            ExpressionAttributeValues=to_wire({":pk": pk, ":first": first, ":last": last}),
             ScanIndexForward=not newest_first,
             ConsistentRead=True,
         )
@@ -118,6 +123,11 @@ class DynamoTable:
 
     def _put(self, put: Put) -> Any:  # noqa: ANN401 - boto3's own TypedDicts differ between put_item and a transaction
         return {"TableName": self.name, "Item": to_wire(put.item), **_expression(put.condition)}
+
+
+def _possible(pk: str, sk: str) -> bool:
+    """Whether an item can have this key; DynamoDB refuses to look for one that cannot."""
+    return 0 < len(pk.encode()) <= _MOST_BYTES_OF_PK and 0 < len(sk.encode()) <= _MOST_BYTES_OF_SK
 
 
 def _expression(condition: Condition | None) -> dict[str, Any]:

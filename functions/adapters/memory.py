@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from adapters.items import Absent, Below, Condition, ConditionFailed, Equals, Item, Key, Put, integer, string
 
+_MOST_IN_A_TRANSACTION = 100
+
 
 class MemoryTable:
     """A table in a dictionary.
@@ -47,12 +49,16 @@ class MemoryTable:
 
     def put_many(self, items: Sequence[Item]) -> list[Item]:
         """See `Table.put_many`; memory takes everything."""
+        _refuse_twice(items)
         for item in items:
             self.put(Put(item))
         return []
 
     def transact(self, puts: Sequence[Put]) -> None:
         """See `Table.transact`."""
+        if len(puts) > _MOST_IN_A_TRANSACTION:
+            raise ValueError(f"a transaction takes at most {_MOST_IN_A_TRANSACTION} items")
+        _refuse_twice([put.item for put in puts])
         for put in puts:
             if not _holds(put.condition, self._items.get(_key(put.item))):
                 raise ConditionFailed(f"{put.condition} does not hold for {_key(put.item)}")
@@ -69,6 +75,11 @@ class MemoryTable:
 
 def _key(item: Item) -> Key:
     return string(item, "pk"), string(item, "sk")
+
+
+def _refuse_twice(items: Sequence[Item]) -> None:
+    if len({_key(item) for item in items}) < len(items):
+        raise ValueError("no batch and no transaction takes an item twice")
 
 
 def _holds(condition: Condition | None, stored: Item | None) -> bool:
