@@ -5,7 +5,6 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
@@ -74,6 +73,6 @@ def to_topic(topic: sns.ITopic) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=["sns:Publish"], resources=[topic.topic_arn])
 
 
-def on_secret(secret: secretsmanager.ISecret) -> iam.PolicyStatement:
+def on_secret(secret_arn: str) -> iam.PolicyStatement:
     """Reading a secret."""
-    return iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[secret.secret_arn])
+    return iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[secret_arn])

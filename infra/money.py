@@ -66,7 +66,7 @@ class Money(Construct):
             description="Charges a top-up through Stripe and grants its credit",
             memory_megabytes=512,
             timeout_seconds=60,
-            may=[*settling(self._shared), grants.on_secret(self._shared.data.stripe_secret)],
+            may=[*settling(self._shared), grants.on_secret(self._shared.data.stripe_secret_arn)],
             environment=self._stripe(),
         )
         top_up.consume_queue(queue, most_at_once=5)
@@ -116,7 +116,7 @@ class Money(Construct):
             may=[
                 grants.on_table(data.ledger, *grants.SETTLE),
                 grants.on_table(data.catalog, *grants.READ),
-                grants.on_secret(data.stripe_secret),
+                grants.on_secret(data.stripe_secret_arn),
             ],
             environment=self._stripe(),
         )
@@ -134,11 +134,11 @@ class Money(Construct):
             memory_megabytes=512,
             timeout_seconds=15,
             may=[
-                grants.on_secret(self._shared.data.stripe_secret),
+                grants.on_secret(self._shared.data.stripe_secret_arn),
                 grants.to_queue(messages.top_up, messages.collect),
             ],
             environment={
-                "STRIPE_SECRET_ARN": self._shared.data.stripe_secret.secret_arn,
+                "STRIPE_SECRET_ARN": self._shared.data.stripe_secret_arn,
                 "TOP_UP_QUEUE_URL": messages.top_up.queue_url,
                 "COLLECT_QUEUE_URL": messages.collect.queue_url,
             },
@@ -146,7 +146,7 @@ class Money(Construct):
 
     def _stripe(self) -> dict[str, str]:
         """How to reach Stripe: with which secret and, on the local cloud, where."""
-        values = {"STRIPE_SECRET_ARN": self._shared.data.stripe_secret.secret_arn}
+        values = {"STRIPE_SECRET_ARN": self._shared.data.stripe_secret_arn}
         url = self._shared.settings.stripe_url
         return values if url is None else values | {"STRIPE_URL": url}
 

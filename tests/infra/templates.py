@@ -55,7 +55,7 @@ def label(resource: object) -> str:
     text = json.dumps(resource)
     across = re.search(
         r"PublishOutput(?:FnGetAtt|Ref)(Catalog|Events|Usage|Ledger|FailedRecords|Stripe)"
-        r"[0-9A-F]{8}(StreamArn)?",
+        r"(?:[0-9A-F]{8})?(StreamArn)?",
         text,
     )
     if across is None:
