@@ -1,7 +1,7 @@
 """The kinds of values that users write into plans and customers, each read and written in one way."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -78,3 +78,16 @@ def _within(value: int, least: int, most: int) -> int:
     if not least <= value <= most:
         raise ValueError(f"must be from {least} to {most}")
     return value
+
+
+def merge_patch(target: Any, patch: Any) -> Any:  # noqa: ANN401 - RFC 7396 is about any JSON
+    """Apply a JSON merge patch (RFC 7396): null removes, objects merge, all else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged

@@ -1,13 +1,12 @@
 """Routes of the catalogue: meters, plans, customers and API keys. Contract: api.md, Catalogue."""
 
-from typing import Any
-
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from adapters.items import ConditionFailed
 from adapters.keys import SCOPES
 from billing.accounts import revise
 from billing.customers import Account, Customer
+from billing.fields import merge_patch
 from billing.plans import Plan, check
 from handlers import _live
 from handlers._routes import (
@@ -181,19 +180,6 @@ def patch_customer(customer: str) -> Response[str]:
     stored = _live.live.catalog.account(name_of(customer))
     merged = merge_patch(stored.customer.model_dump(mode="json"), read_body())
     return _write_customer(stored.customer.id, merged, stored)
-
-
-def merge_patch(target: Any, patch: Any) -> Any:  # noqa: ANN401 - RFC 7396 is about any JSON
-    """Apply a JSON merge patch (RFC 7396): null removes, objects merge, all else replaces."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = merge_patch(merged.get(name), value)
-    return merged
 
 
 def _write_customer(name: str, body: Body, read: Account | None) -> Response[str]:

@@ -2,7 +2,7 @@
 
 import typer
 
-from taximeter import local, operator
+from taximeter import local, offline, operator
 
 main = typer.Typer(
     name="taximeter",
@@ -11,7 +11,15 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (local.up, local.down, local.status, local.advance, operator.parked, operator.redrive):
+for _command in (
+    local.up,
+    local.down,
+    local.status,
+    local.advance,
+    operator.parked,
+    operator.redrive,
+    offline.simulate,
+):
     main.command()(_command)
 main.add_typer(operator.keys, name="keys")
 
