@@ -5,15 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.items import ConditionFailed
-from billing.settlement import Announcement
 from handlers import _live
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
+from handlers._news import conflict_of
 from metering.errors import Invalid, Unavailable, Unreadable
-from metering.events import Conflict
 from metering.meters import Meter
-from metering.packing import canonical, digest
-from metering.times import HOUR, format_time, hour_of_name
+from metering.times import HOUR, hour_of_name
 from metering.windows import fold
 
 Record = Mapping[str, Any]
@@ -59,7 +57,7 @@ def refresh(partition: str, live: Live) -> bool:
         except ConditionFailed:
             continue
         for conflict in folded.conflicts:
-            live.outbox.announce(customer, _conflict(conflict), now)
+            live.outbox.announce(customer, conflict_of(conflict), now)
         return changed
     raise Unavailable("the hour is being refreshed by others")
 
@@ -74,18 +72,6 @@ def _address(partition: str, live: Live) -> tuple[str, str, str, Meter]:
     if meter is None:
         raise Unreadable(f"there is no meter {meter_key!r}")
     return customer, meter_key, hour, meter
-
-
-def _conflict(conflict: Conflict) -> Announcement:
-    event = conflict.kept
-    said = [event.customer, event.meter, event.id, event.timestamp, event.content(), conflict.lost.content()]
-    detail: dict[str, Any] = {
-        "meter": event.meter,
-        "event": event.id,
-        "timestamp": format_time(event.timestamp),
-        "revision": event.revision,
-    }
-    return Announcement(f"conflict-{digest(canonical(said))}", "event.conflict", detail)
 
 
 def _park(partition: str, records: Sequence[Record], error: Exception, live: Live) -> None:

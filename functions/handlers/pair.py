@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from adapters.events import EdgeKey, Neighbourhood, edge_key
@@ -10,7 +11,10 @@ from billing.settlement import Announcement
 from handlers import _live
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
+from handlers._news import conflict_of
 from metering.errors import Unavailable, Unreadable
+from metering.events import live as live_events
+from metering.events import winners
 from metering.packing import canonical, digest
 from metering.sessions import Session, pair
 from metering.times import HOUR, floor, format_time
@@ -21,6 +25,7 @@ Record = Mapping[str, Any]
 HourFacts = dict[tuple[str, str, int], list[Fact]]
 
 _ANOMALIES = {"start", "max_duration", "orphan"}
+_BY_TIME = {"max_duration", "ends_at"}
 
 
 def pair_records(records: Sequence[Record], live: Live) -> None:
@@ -49,24 +54,56 @@ def pair_records(records: Sequence[Record], live: Live) -> None:
 def _facts_of(records: Sequence[Record], live: Live) -> Iterable[tuple[tuple[str, str, int], Fact]]:
     """The facts about one resource's sessions around its new edges, each with the hours it is addressed to."""
     keys = [edge_key(from_wire(record["dynamodb"]["Keys"])) for record in records]
-    key, instants = keys[0], [each.timestamp for each in keys]
+    key, first, last = keys[0], min(each.timestamp for each in keys), max(each.timestamp for each in keys)
     meter = live.remembered.meters([key.meter]).get(key.meter)
     if meter is None:
         raise Unreadable(f"there is no meter {key.meter!r}")
     account = live.remembered.accounts([key.customer]).get(key.customer)
     now = live.clock()
-    around = live.events.around(key, min(instants), max(instants))
+    around = live.events.around(key, first, last)
     sessions = pair(around.edges, meter, now, account.customer.ends_at if account else None)
-    # What starts where the neighbourhood ends is read in part only, and no edge of this batch changes it.
-    concerned = [session for session in sessions if around.end is None or session.start < around.end]
+    concerned = [session for session in sessions if _is_concerned(session, first, around.end)]
+    concerned += _no_orphans(around, sessions, records, first)
     rank = max(_rank(record) for record in records)
-    for session in concerned:
-        _announce_anomaly(key, session, now, live)
+    _announce(key, concerned, around, records, live)
     return [
         ((key.customer, key.meter, hour), Fact(session, rank))
         for session in concerned
         for hour in _hours(key, session, around, live)
     ]
+
+
+def _is_concerned(session: Session, first: int, end: int | None) -> bool:
+    """Whether the new edges can have changed a session.
+
+    What starts where the neighbourhood ends is read in part only. What an edge ended before the first new one was
+    published when that edge was handled; what time alone ended may not have been.
+    """
+    ended_before = session.end is not None and session.end < first and session.closed_by not in _BY_TIME
+    return not ended_before and (end is None or session.start < end)
+
+
+def _no_orphans(
+    around: Neighbourhood, sessions: Sequence[Session], records: Sequence[Record], first: int
+) -> list[Session]:
+    """Stops that came before their starts and were published as orphans: each ends a session now, so that is undone."""
+    orphans = {(session.start, session.id) for session in sessions if session.closed_by == "orphan"}
+    settled = orphans | _identities(records)
+    resource = records[0]["dynamodb"]["Keys"]["pk"]["S"].split("#")[2]
+    return [
+        Session(resource, edge.id, edge.timestamp, edge.timestamp, "void", Decimal(1), edge.dimensions)
+        for edge in live_events(around.edges)
+        if edge.type == "stop"
+        and edge.identity not in settled
+        and edge.timestamp >= first
+        and (around.end is None or edge.timestamp < around.end)
+    ]
+
+
+def _identities(records: Sequence[Record]) -> set[tuple[int, str]]:
+    """The timestamps and ids of the edges that are new."""
+    sorts = [record["dynamodb"]["Keys"]["sk"]["S"].split("#") for record in records]
+    return {(int(sort[0]), sort[1]) for sort in sorts}
 
 
 def _rank(record: Record) -> tuple[str, int]:
@@ -84,9 +121,21 @@ def _hours(key: EdgeKey, session: Session, around: Neighbourhood, live: Live) ->
     return range(first, last, HOUR)
 
 
-def _announce_anomaly(key: EdgeKey, session: Session, now: int, live: Live) -> None:
-    if session.closed_by not in _ANOMALIES:
-        return
+def _announce(
+    key: EdgeKey, sessions: Sequence[Session], around: Neighbourhood, records: Sequence[Record], live: Live
+) -> None:
+    """Announce what is odd about the new edges and their sessions, once however often it is met."""
+    now = live.clock()
+    for session in sessions:
+        if session.closed_by in _ANOMALIES:
+            live.outbox.announce(key.customer, _anomaly(key, session), now)
+    new = _identities(records)
+    for conflict in winners(around.edges)[1]:
+        if conflict.kept.identity in new:
+            live.outbox.announce(key.customer, conflict_of(conflict), now)
+
+
+def _anomaly(key: EdgeKey, session: Session) -> Announcement:
     name = digest(canonical([key.partition, session.start, session.id, session.closed_by]))
     detail: dict[str, Any] = {
         "meter": key.meter,
@@ -94,7 +143,7 @@ def _announce_anomaly(key: EdgeKey, session: Session, now: int, live: Live) -> N
         "timestamp": format_time(session.start),
         "closed_by": session.closed_by,
     }
-    live.outbox.announce(key.customer, Announcement(f"anomaly-{name}", "session.anomaly", detail), now)
+    return Announcement(f"anomaly-{name}", "session.anomaly", detail)
 
 
 def _park(partition: str, records: Sequence[Record], error: Exception, live: Live) -> None:
