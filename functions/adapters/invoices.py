@@ -125,7 +125,9 @@ class Invoices:
         Raises:
             ConditionFailed: the counter or a head has moved on; read again.
         """
-        fresh = [self.head(invoice.id) for invoice in invoices[:_NUMBERED_AT_ONCE]]
+        # A queue may bring the same invoice twice in one batch; it gets one number.
+        wanted = dict.fromkeys(invoice.id for invoice in invoices)
+        fresh = [self.head(identity) for identity in list(wanted)[:_NUMBERED_AT_ONCE]]
         waiting = [invoice for invoice in fresh if invoice.number is None]
         if not waiting:
             return []
