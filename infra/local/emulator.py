@@ -8,6 +8,7 @@ MiniStack reads its settings when it is imported. Over MiniStack's own applicati
 - request bodies that come with a `content-encoding` reach functions as base64, as on AWS, instead of as text with
   every byte that is not UTF-8 replaced;
 - a request counts as one over TLS, which nobody speaks on loopback: policies that deny plain HTTP stay in the template;
+- `sqs:SendMessage` allows a batch too, as on AWS, where no action `SendMessageBatch` exists;
 - an invocation does not wait 50 ms for log lines that a quiet function never writes.
 """
 
@@ -27,7 +28,7 @@ from hypercorn.typing import (
     Scope,
 )
 from ministack.app import app as ministack  # type: ignore[import-untyped]  # has no types
-from ministack.core import lambda_runtime  # type: ignore[import-untyped]  # has no types
+from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-untyped]  # has no types
 from ministack.core.responses import request_scope  # type: ignore[import-untyped]  # has no types
 from ministack.services import (  # type: ignore[import-untyped]  # has no types
     apigateway,
@@ -87,8 +88,14 @@ def _amend() -> None:
     """Make the amendments to functions that the module's docstring names."""
     is_text = apigateway._v2_request_body_is_text
     apigateway._v2_request_body_is_text = lambda content_type: not _encoded_body.get() and is_text(content_type)
+    action_of = iam_actions.extract_iam_action
+    iam_actions.extract_iam_action = lambda *request: _allowed_by(action_of(*request))
     worker = lambda_runtime.Worker
     worker._drain_stderr_bounded = functools.partialmethod(worker._drain_stderr_bounded, first_line_wait=0.002)
+
+
+def _allowed_by(action: str | None) -> str | None:
+    return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
 
 
 def main() -> None:
