@@ -1,0 +1,186 @@
+"""The Events table: what happened, and the edges that the sessions around an instant depend on."""
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import pytest
+
+from adapters.events import EdgeKey, Events, edge_key, read_edge
+from adapters.items import Put, Table
+from adapters.memory import MemoryTable
+from metering.errors import Unreadable
+from metering.events import Event
+from metering.meters import Meter
+from metering.segments import pack
+from metering.sessions import Session, pair, resource_of
+from metering.times import DAY, HOUR, MINUTE, hour_name, parse_time
+from metering.window_items import facts_segments
+from metering.windows import Fact
+from tests.adapters.conftest import Bench
+
+NOON = parse_time("2026-11-20T12:00:00Z")
+METER = Meter(key="runtime", aggregation="duration", session=("vm",))
+KEPT = 50 * DAY
+
+
+def usage(identity: str, minutes: int = 0, **fields: Any) -> Event:
+    return Event("acme", "requests", identity, NOON + minutes * MINUTE, Decimal("1.50"), **fields)
+
+
+def edge(kind: Literal["start", "stop"], at: int, identity: str = "", **fields: Any) -> Event:
+    return Event("acme", "runtime", identity or f"{kind}{at}", NOON + at, None, kind, dimensions=(("vm", "1"),), **fields)
+
+
+RESOURCE = resource_of(METER, edge("start", 0))
+
+
+def key(at: int) -> EdgeKey:
+    return EdgeKey("acme", "runtime", RESOURCE, NOON + at)
+
+
+def with_edges(table: Table, *edges: Event) -> Events:
+    events = Events(table, 35 * DAY)
+    assert events.add([], [(RESOURCE, each) for each in edges]) == []
+    return events
+
+
+def session(start: int, end: int | None) -> Session:
+    return Session(RESOURCE, "s", start, end, "open" if end is None else "stop", Decimal(1), (("vm", "1"),))
+
+
+def test_an_hour_holds_its_segments_and_facts_and_nothing_else(table: Table) -> None:
+    events = Events(table, 35 * DAY)
+    here = [usage("a"), usage("b", 59, revision=2, dimensions=(("é", "x"),)), usage("c", 59, void=True)]
+    events.add(pack([*here, usage("later", 60), usage("earlier", -1)]))
+    facts = [Fact(session(NOON, NOON + 5), ("label", 10**29)), Fact(session(NOON + 1, None), ("label", 3))]
+    assert events.add_facts(facts_segments("acme", "requests", NOON, facts)) == []
+    found, found_facts = events.hour("acme", "requests", hour_name(NOON))
+    assert sorted(found, key=lambda event: event.id) == here
+    assert sorted(found_facts, key=lambda fact: fact.session.start) == facts
+    assert events.hour("acme", "requests", hour_name(NOON + 2 * HOUR)) == ([], [])
+
+
+def test_what_is_sent_again_is_no_change(bench: Bench) -> None:
+    events = Events(bench.table, 35 * DAY)
+    sent = [usage("a"), usage("b")]
+    edges = [(RESOURCE, edge("start", 5))]
+    for order in (sent, sent[::-1], [*sent, *sent]):
+        events.add(pack(order), edges)
+    events.poke(key(5), "overdue")
+    events.poke(key(5), "overdue")
+    assert bench.changes() == 3
+
+
+def test_every_item_outlives_its_minute_by_what_is_accepted_and_fifteen_days(table: Table) -> None:
+    events = with_edges(table, edge("start", 59_999))
+    events.add(pack([usage("a")]))
+    events.poke(key(61_000), "r")
+    items = [*table.query(key(0).partition), *table.query(f"acme#requests#{hour_name(NOON)}")]
+    assert [item["ttl"] for item in items] == [(at + KEPT) // 1000 for at in (NOON, NOON + MINUTE, NOON)]
+
+
+def test_a_damaged_item_is_unreadable() -> None:
+    table = MemoryTable()
+    events = Events(table, 35 * DAY)
+    table.put(Put({"pk": f"acme#requests#{hour_name(NOON)}", "sk": "00#x", "kind": "usage", "minute": NOON, "data": b""}))
+    with pytest.raises(Unreadable):
+        events.hour("acme", "requests", hour_name(NOON))
+    for body in ("{", "[]", '{"id": 1}', "null"):
+        with pytest.raises(Unreadable):
+            read_edge({"pk": "a#b#c", "sk": "1#x", "body": body})
+    for pk, sk in (("a#b", "1#x"), ("a#b#c#d", "1#x"), ("a#b#c", "x#1")):
+        with pytest.raises(Unreadable):
+            edge_key({"pk": pk, "sk": sk})
+
+
+def test_an_edge_is_read_as_it_was_and_its_key_names_it(table: Table) -> None:
+    sent = edge("stop", 7, identity="a|b", revision=3, void=True)
+    with_edges(table, sent)
+    (item,) = table.query(key(0).partition)
+    assert read_edge(item) == sent
+    assert edge_key(item) == key(7)
+
+
+def around(events: Events, first: int, last: int | None = None) -> list[str]:
+    found = events.around(key(first), NOON + first, NOON + (first if last is None else last))
+    return [event.id for event in sorted(found.edges, key=lambda event: (event.timestamp, event.id, event.revision))]
+
+
+def test_edges_are_read_from_the_start_before_to_the_start_after(table: Table) -> None:
+    events = with_edges(
+        table,
+        *(edge("start", at) for at in (10, 30, 50, 70)),
+        *(edge("stop", at) for at in (20, 40, 60, 80)),
+    )
+    assert around(events, 45) == ["start30", "stop40", "start50"]
+    assert around(events, 40) == ["start30", "stop40", "start50"]
+    assert around(events, 30) == ["start10", "stop20", "start30", "stop40", "start50"]
+    assert around(events, 35, 55) == ["start30", "stop40", "start50", "stop60", "start70"]
+    assert around(events, 5) == ["start10"]
+    assert around(events, 75) == ["start70", "stop80"]
+    assert around(events, 85) == ["start70", "stop80"]
+
+
+@pytest.mark.parametrize(
+    ("edges", "at"),
+    [
+        ([("start", 10), ("stop", 20), ("start", 20), ("stop", 30)], 20),  # a restart within one millisecond
+        ([("start", 10), ("stop", 20), ("start", 20), ("stop", 30)], 30),
+        ([("start", 10), ("start", 20), ("stop", 20), ("start", 30), ("stop", 30), ("stop", 40)], 40),
+        ([("start", 20), ("stop", 20), ("stop", 30)], 30),  # a session without length, then an orphan
+        ([("stop", 10), ("start", 20), ("stop", 20), ("start", 30)], 30),
+        ([("start", 10), ("stop", 15), ("start", 20), ("stop", 20), ("stop", 30), ("start", 40)], 30),
+        ([("start", 10), ("start", 10), ("stop", 10), ("stop", 20)], 20),
+    ],
+)
+def test_what_is_read_is_enough_to_pair_what_starts_there_as_if_all_was_read(
+    table: Table, edges: list[tuple[Literal["start", "stop"], int]], at: int
+) -> None:
+    all_edges = [edge(kind, when, f"{number}") for number, (kind, when) in enumerate(edges)]
+    events = with_edges(table, *all_edges)
+    found = events.around(key(at), NOON + at, NOON + at).edges
+    whole, part = (pair(some, METER, NOON + HOUR) for some in (all_edges, found))
+    begins = min(event.timestamp for event in found)
+    concerned = [each for each in whole if begins <= each.start <= NOON + at]
+    assert [each for each in part if each.start <= NOON + at] == concerned
+
+
+def test_revisions_and_voids_decide_what_a_live_start_is(table: Table) -> None:
+    events = with_edges(
+        table,
+        edge("start", 10, "a"),
+        edge("start", 20, "b"),
+        edge("start", 20, "b", revision=1, void=True),
+        edge("stop", 40, "c"),
+        edge("start", 50, "d"),
+        edge("stop", 50, "d", revision=1),
+        edge("start", 60, "e"),
+        edge("start", 70, "f"),
+    )
+    assert around(events, 40) == ["a", "b", "b", "c", "d", "d", "e"]
+
+
+def test_pokes_and_published_ends_between_edges_are_no_edges(table: Table) -> None:
+    events = with_edges(table, edge("start", 10, "s"), edge("stop", 40))
+    events.poke(key(10), "overdue")
+    events.poke(key(20), "overdue")
+    events.publish(key(0), session(NOON + 10, NOON + DAY), NOON + DAY)
+    found = events.around(key(40), NOON + 40, NOON + 40)
+    assert {event.id for event in found.edges} == {"s", "stop40"}
+    assert found.published == {(NOON + 10, "s"): NOON + DAY}
+
+
+def test_a_published_end_never_goes_back(bench: Bench) -> None:
+    events = Events(bench.table, 35 * DAY)
+    for hours in (5, 3, 5, 7, 6):
+        events.publish(key(0), session(NOON, NOON + hours * HOUR), NOON + hours * HOUR)
+    assert events.around(key(0), NOON, NOON).published == {(NOON, "s"): NOON + 7 * HOUR}
+    assert bench.changes() == 2
+
+
+def test_a_resource_with_thousands_of_edges_is_read_in_part(bench: Bench) -> None:
+    events = with_edges(
+        bench.table,
+        *(edge(kind, 10 * number + late) for number in range(600) for kind, late in (("start", 0), ("stop", 5))),  # type: ignore[arg-type]  # start and stop
+    )
+    assert around(events, 3005) == ["start3000", "stop3005", "start3010"]
