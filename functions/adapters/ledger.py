@@ -155,7 +155,8 @@ class Ledger:
     def due_periods(self, shard: int, until: int, most: int) -> list[EndedPeriod]:
         """Ended periods whose grace is over, earliest first."""
         keys = self._table.due(f"period#{shard:02d}", until, most)
-        return [_ended_period(item) for item in self._table.get_many(keys)]
+        # The index may be a moment behind: what was concluded meanwhile is no longer due.
+        return [_ended_period(item) for item in self._table.get_many(keys) if "due_at" in item]
 
     def period(self, customer: str, start: int) -> EndedPeriod | None:
         """An ended period that was not invoiced yet."""
