@@ -19,6 +19,8 @@ from metering.errors import Conflict, TaximeterError, Unavailable
 API_VERSION = "2026-10-28.endive"
 _TIMEOUT_SECONDS = 20
 _MOST_ITEMS = 250
+# How many decimals Stripe counts in where that differs from the currency's own (docs.stripe.com/currencies).
+_STRIPE_DIGITS = {"ISK": 2, "MGA": 0, "UGX": 2}
 
 Result = TypeVar("Result")
 Outcome = Literal["succeeded", "declined", "action_required", "open"]
@@ -52,8 +54,12 @@ class StripeInvoice:
 
 
 def in_minor_units(amount: Decimal, currency: str) -> int:
-    """An amount as Stripe writes it: whole minor units."""
-    scaled = EXACT.scaleb(amount, minor_units(currency))
+    """An amount as Stripe writes it: whole units of its own, which for a few currencies are not those of ISO 4217.
+
+    Raises:
+        Inexact: it has digits that Stripe cannot charge.
+    """
+    scaled = EXACT.scaleb(amount, _STRIPE_DIGITS.get(currency, minor_units(currency)))
     return int(scaled.to_integral_exact(context=EXACT))
 
 
