@@ -15,7 +15,7 @@ from infra.local import clock, processes
 from infra.local import cloud as clouds
 from infra.local.cloud import Cloud
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.deep]
 
 ECHO = """
 import json, os, time
@@ -45,6 +45,8 @@ FUNCTIONS = (
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     handlers = tmp_path_factory.mktemp("echo") / "handlers"
     handlers.mkdir()
+    # A package, or the one that is installed here would be found before it.
+    (handlers / "__init__.py").touch()
     for name in FUNCTIONS:
         (handlers / f"{name}.py").write_text(ECHO)
     return handlers.parent
