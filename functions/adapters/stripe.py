@@ -149,12 +149,15 @@ class Payments:
                 return found
         return None
 
-    def cancel_payment(self, payment: str, key: str) -> None:
-        """Cancel a payment that was not made; one that is decided already stays what it is."""
+    def cancel_payment(self, payment: str, key: str) -> Payment:
+        """Cancel a payment that was not made; returns what it is now: one that was decided already stays what it is."""
         try:
-            self._call(lambda client: client.v1.payment_intents.cancel(payment, {}, {"idempotency_key": key}))
+            cancelled = self._call(
+                lambda client: client.v1.payment_intents.cancel(payment, {}, {"idempotency_key": key})
+            )
         except Conflict:
-            return
+            return self.payment(payment)
+        return _payment(cancelled)
 
     def create_invoice(
         self, customer: str, currency: str, days_until_due: int | None, metadata: Mapping[str, str], key: str

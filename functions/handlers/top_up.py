@@ -37,10 +37,11 @@ def top_up(customer: str, attempt_id: str, live: Live, now: int) -> Attempt | No
     if attempt.state == "requested" and attempt.automatic and (rule is None or not _still_low(view, attempt)):
         return _finish(moved(attempt, "canceled", view.now, reason="not_needed"), attempt, live, now)
     card_holder = view.account.customer.stripe_customer
-    if card_holder is None:
+    if card_holder is None and attempt.payment_intent is None:
         return _fail(attempt, "failed", "no_payment_method", live, now)
     try:
-        return _pay(attempt, card_holder, live, now)
+        # A payment that there is already is asked for by its own id, whoever the customer's card belongs to now.
+        return _pay(attempt, card_holder or "", live, now)
     except Conflict as refused:
         if refused.code != "stripe_refused":
             raise
@@ -103,8 +104,10 @@ def settle_attempt(attempt: Attempt, payment: Payment, live: Live, now: int) -> 
         return _finish(moved(attempt, "succeeded", now), attempt, live, now)
     if payment.outcome == "open":
         return attempt
-    # Nothing may be charged later on a payment that we gave up.
-    live.payments.cancel_payment(payment.id, f"top_up:{attempt.id}:cancel")
+    # Nothing may be charged later on a payment that we gave up; nor may one be given up that was made after all.
+    given_up = live.payments.cancel_payment(payment.id, f"top_up:{attempt.id}:cancel")
+    if given_up.outcome == "succeeded":
+        return _finish(moved(attempt, "succeeded", now), attempt, live, now)
     state = "action_required" if payment.outcome == "action_required" else "failed"
     return _fail(attempt, state, payment.reason or "declined", live, now)
 
