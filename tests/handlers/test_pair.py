@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from adapters.remembered import Remembered
 from adapters.usage import Usage
 from handlers import pair
 from metering.errors import Unavailable
@@ -73,6 +74,16 @@ def test_time_alone_closes_a_session_that_ran_as_long_as_it_may(street: Street) 
 
 
 def test_the_end_of_a_customer_ends_what_runs(street: Street) -> None:
+    street.post(edge("start", 0))
+    street.flow()
+    street.does("PATCH", "/v1/customers/acme", {"ends_at": format_time(NOW + HOUR)})
+    street.now = NOW + 2 * HOUR
+    street.minute()
+    assert sessions(street) == [("15:00", "17:00", "ends_at", "14400000")]
+
+
+def test_a_poke_is_computed_from_the_customer_as_it_is_and_not_as_it_is_remembered(street: Street) -> None:
+    street.remembered = Remembered(street.catalog, life_seconds=1000)
     street.post(edge("start", 0))
     street.flow()
     street.does("PATCH", "/v1/customers/acme", {"ends_at": format_time(NOW + HOUR)})
