@@ -120,6 +120,11 @@ class Api(Construct):
                 self._route(get, "/v1/health", self.api, nobody),
                 "Whoever watches the service need not have a key, and learns nothing but that it is up",
             ),
+            (
+                self._route(get, "/v1/openapi.json", self.api, nobody),
+                "The document says what the API is, and nothing of anybody's",
+            ),
+            (self._route(get, "/docs", self.api, nobody), "The same document, as a page"),
         ):
             acknowledge(route, "AwsSolutions-APIG4", reason)
 

@@ -53,13 +53,23 @@ def build(platform: Platform, root: Path = _ROOT / ".build") -> Path:
             target = folder / path.relative_to(_FUNCTIONS)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+        _describe(folder / "portal")
         for package in sorted({path.relative_to(_FUNCTIONS).parts[0] for path in sources}):
             _compile(folder / package, folder, interpreter)
 
     digest = hashlib.sha256(libraries.name.encode() + Path(__file__).read_bytes())
-    for path in sources:
-        digest.update(path.relative_to(_FUNCTIONS).as_posix().encode() + b"\0" + path.read_bytes())
+    named = [(path.relative_to(_FUNCTIONS), path) for path in sources]
+    named += [(path.relative_to(_ROOT), path) for path in sorted((_ROOT / "infra" / "openapi").glob("*.py"))]
+    for name, path in named:
+        digest.update(name.as_posix().encode() + b"\0" + path.read_bytes())
     return _once(root / platform / "asset", digest.hexdigest(), fill)
+
+
+def _describe(folder: Path) -> None:
+    """Put the API's document beside the pages; it is made here, so that no function has to make it."""
+    from infra.openapi.build import write  # noqa: PLC0415 - it imports every handler, which only a build needs
+
+    write(folder)
 
 
 def _sources() -> list[Path]:

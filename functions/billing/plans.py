@@ -11,6 +11,9 @@ from billing.pricing import Flat, Matrix, Price
 from metering.errors import Fault
 from metering.meters import Key, Meter
 
+_OF_USAGE: Mapping[str, object] = {"meter": None, "where": {}, "measure": "quantity", "divide_by": 1, "included": 0}
+"""What of an item is about usage, and what it is where nothing is said."""
+
 
 class Item(Written):
     """One thing that a plan charges: usage of a meter, or a fee."""
@@ -31,9 +34,10 @@ class Item(Written):
             if self.meter is None:
                 raise ValueError("needs a `meter`, as its price rates usage")
             return self
-        needless = {"meter", "where", "measure", "divide_by", "included"} & self.model_fields_set
+        # Said is what differs from the default, so that a plan that was read can be written back as it is.
+        needless = [name for name, unsaid in _OF_USAGE.items() if getattr(self, name) != unsaid]
         if needless:
-            names = ", ".join(f"`{name}`" for name in sorted(needless))
+            names = ", ".join(f"`{name}`" for name in needless)
             raise ValueError(f"has a flat price, which rates no usage: leave out {names}")
         return self
 

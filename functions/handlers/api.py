@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from handlers import (
     _catalogue_routes,
+    _document_routes,
     _event_routes,
     _money_routes,
     _session_routes,
@@ -39,7 +40,7 @@ def not_found(_error: NotFoundError) -> Response[str]:
 
 
 # The modules have added their routes to the router as they were imported.
-ROUTES = (_catalogue_routes, _event_routes, _money_routes, _session_routes, _usage_routes)
+ROUTES = (_catalogue_routes, _document_routes, _event_routes, _money_routes, _session_routes, _usage_routes)
 app.include_router(router)
 app.exception_handler(TaximeterError)(tell)
 app.not_found(not_found)

@@ -43,7 +43,7 @@ def test_the_asset_holds_source_libraries_and_byte_code_and_nothing_else(functio
     found = files(asset.build("local", tmp_path / "build"))
     mine = {name for name in found if name.startswith(("handlers", "portal", "taximeter"))}
     cache = f"handlers/__pycache__/ingest.{sys.implementation.cache_tag}.pyc"
-    assert mine == {"handlers/ingest.py", "portal/page.html", cache}
+    assert mine == {"handlers/ingest.py", "portal/page.html", "portal/openapi.json", "portal/docs.html", cache}
     assert "typing_extensions.py" in found
 
 

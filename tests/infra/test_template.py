@@ -63,6 +63,8 @@ def test_all_functions_are_one_asset(service: Template) -> None:
         ("POST /v1/events", "ingest", True),
         ("ANY /v1/{proxy+}", "api", True),
         ("GET /v1/health", "api", False),
+        ("GET /v1/openapi.json", "api", False),
+        ("GET /docs", "api", False),
         ("POST /v1/stripe/webhook", "stripe_webhook", False),
     ],
 )
@@ -75,7 +77,7 @@ def test_a_route_leads_to_its_function_and_asks_for_a_key(
     uri = of_type(service, "AWS::ApiGatewayV2::Integration")[integration]["IntegrationUri"]
     assert uri["Fn::GetAtt"][0] == functions(service)[function][0]
     assert (properties["AuthorizationType"] == "CUSTOM") == keyed
-    assert len(routes) == 4
+    assert len(routes) == 6
 
 
 def test_an_authorizers_answer_is_cached_for_its_key_and_its_route(service: Template) -> None:

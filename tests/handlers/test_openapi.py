@@ -1,0 +1,286 @@
+"""What the OpenAPI document says is what the handlers do: every route, every parameter, every answer."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from handlers import _document_routes, api, ingest, stripe_webhook
+from infra.openapi.build import write
+from infra.openapi.document import document
+from infra.openapi.operations import OPERATIONS
+from metering.times import DAY, HOUR, format_time
+from tests.handlers.street import METERS, NOW, PLAN, Street, edge, http_event, used
+
+DOCUMENT = document()
+REGISTRY: Registry[Any] = Registry().with_resource("urn:api", DRAFT202012.create_resource(DOCUMENT))
+HANDLERS = {"POST /v1/events": ingest.handler, "POST /v1/stripe/webhook": stripe_webhook.handler}
+
+
+class Asked(dict[str, str]):
+    """A query string that remembers what it was asked for."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        super().__init__(given)
+        self.names: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return True  # an empty one is asked too
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Remember the name."""
+        self.names.add(name)
+        return super().get(name, default)
+
+
+class Witness:
+    """Calls the handlers and holds every request and answer against the document.
+
+    Attributes:
+        seen: the statuses that each operation has answered.
+        asked: the parameters that each operation has looked at.
+    """
+
+    def __init__(self) -> None:
+        self.seen: defaultdict[str, set[int]] = defaultdict(set)
+        self.asked: defaultdict[str, set[str]] = defaultdict(set)
+
+    def call(self, method: str, path: str, body: Any = None, scopes: str = "admin", **query: str) -> tuple[int, Any]:
+        """Make a request, and be sure that the document has said what comes."""
+        name = operation_of(method, path)
+        event = http_event(method, path, None if body is None else json.dumps(body), scopes=scopes)
+        event["queryStringParameters"] = asked = Asked(query)
+        answer = HANDLERS.get(name, api.handler)(event, None)
+        self.asked[name] |= asked.names - {None}
+        status, told = answer["statusCode"], answer.get("body") or ""
+        headers = {key.lower(): value for key, value in answer.get("headers", {}).items()}
+        kinds = headers.get("content-type") or answer.get("multiValueHeaders", {}).get("Content-Type", [""])[0]
+        kind = kinds.partition(";")[0]
+        read = json.loads(told) if kind.endswith("json") and told else told
+        if status < 300 and body is not None:
+            self.hold(name, "requestBody", body_kind(name), body)
+        if status == 204:
+            assert "content" not in described(name)["responses"]["204"]
+        else:
+            self.hold(name, f"responses/{status}", kind, read)
+        self.seen[name].add(status)
+        return status, read
+
+    def hold(self, name: str, part: str, kind: str, value: Any) -> None:
+        """Hold a value against the schema that the document has for it."""
+        method, _, path = name.partition(" ")
+        at: Any = described(name)
+        for step in part.split("/"):
+            assert step in at, f"{name} has no {part}"
+            at = at[step]
+        pointer = f"/paths/{path.replace('~', '~0').replace('/', '~1')}/{method.lower()}/{part}"
+        if "$ref" in at:
+            pointer = at["$ref"].removeprefix("#")
+            at = DOCUMENT["components"]["responses"][pointer.rsplit("/", 1)[1]]
+        assert kind in at["content"], f"{name} {part} is {kind}"
+        schema = {"$ref": f"urn:api#{pointer}/content/{kind.replace('/', '~1')}/schema"}
+        faults = [
+            f"{fault.json_path}: {fault.message}"
+            for fault in Draft202012Validator(schema, registry=REGISTRY).iter_errors(value)
+        ]
+        assert faults == [], (name, part, value)
+
+
+def described(name: str) -> Any:
+    method, _, path = name.partition(" ")
+    return DOCUMENT["paths"][path][method.lower()]
+
+
+def body_kind(name: str) -> str:
+    return str(next(iter(described(name)["requestBody"]["content"])))
+
+
+def operation_of(method: str, path: str) -> str:
+    """The operation that a path means: the one with the fewest names left open."""
+    fits = [
+        known
+        for known in DOCUMENT["paths"]
+        if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(known)), path)
+        and method.lower() in DOCUMENT["paths"][known]
+    ]
+    return f"{method} {min(fits, key=lambda known: (known.count('{'), -len(known)))}"
+
+
+@pytest.fixture
+def witness(street: Street) -> Witness:
+    """A witness on a street that something happened on."""
+    assert street.now == NOW
+    return Witness()
+
+
+def test_every_route_is_in_the_document_and_the_other_way_round() -> None:
+    routes = {
+        route.method + " " + re.sub(r"<(\w+)>", r"{\1}", route.path)
+        for route in (*api.app._static_routes, *api.app._dynamic_routes)
+    }
+    written = {f"{method.upper()} {path}" for path, methods in DOCUMENT["paths"].items() for method in methods}
+    assert written == routes | HANDLERS.keys()
+    assert written == OPERATIONS.keys(), "each route is described in infra/openapi/operations.py"
+
+
+def test_what_is_asked_and_answered_is_what_the_document_says(
+    street: Street, witness: Witness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    monkeypatch.setattr(_document_routes, "FOLDER", tmp_path)
+    happen(street, witness)
+    look(witness)
+    forget(street, witness)
+    quiet = {name for name in OPERATIONS if not {status for status in witness.seen[name] if status < 300}}
+    assert quiet == {"POST /v1/stripe/webhook"}, "each route is asked once, at least"
+
+
+def happen(street: Street, witness: Witness) -> None:
+    """Everything that can be written, new and again and wrongly."""
+    call = witness.call
+    for meter in (*METERS, {"key": "people", "aggregation": "unique", "unique_by": "user", "name": "People"}):
+        assert call("PUT", f"/v1/meters/{meter['key']}", meter)[0] in (200, 201)
+    call("PUT", "/v1/plans/serverless", {**PLAN, "minimum": 5, "discounts": [{"percent": "10"}]})
+    matrix = {
+        "model": "matrix",
+        "by": ["region"],
+        "prices": [{"when": {}, "price": {"model": "per_unit", "unit_price": 1}}],
+    }
+    fee = {"model": "flat", "amount": "20", "due": "arrears"}
+    package = {"model": "package", "size": "10", "package_price": "1.5"}
+    items = [{"key": "a", "meter": "requests", "price": matrix}, {"key": "b", "price": fee}]
+    items += [{"key": "c", "meter": "requests", "price": package, "where": {"provider": "aws"}, "measure": "events"}]
+    call("PUT", "/v1/plans/full", {"currency": "USD", "items": items, "maximum": "1000"})
+    whole = {
+        "name": "Beta",
+        "address": {"city": "Bern"},
+        "plan": "full",
+        "starts_at": "2026-11-01T00:00:00+01:00",
+        "timezone": "Europe/Zurich",
+        "alerts": [{"key": "low", "kind": "balance_below", "threshold": "3"}],
+        "top_up": {"threshold": "1", "amount": 10},
+        "plan_effective_at": NOW,
+    }
+    assert call("PUT", "/v1/customers/beta", whole)[0] == 201
+    assert call("PATCH", "/v1/customers/beta", {"tax_rate": "7.7", "email": None})[0] == 200
+    assert call("POST", "/v1/events", [used("a"), edge("start"), edge("stop", 9)])[0] == 202
+    assert call("POST", "/v1/events", used("b", value="x"))[0] == 400
+    assert call("POST", "/v1/events", {**used("b", customer="beta"), "value": 2})[0] == 202
+    street.post(
+        used("a", revision=1, amount="3"), used("v", void=True, revision=2), edge("stop", 20, "3"), edge("start", 9)
+    )
+    street.flow()
+    for status in (201, 200):
+        assert call("POST", "/v1/customers/acme/credits", {"id": "c1", "amount": "20", "kind": "paid"})[0] == status
+        assert call("POST", "/v1/customers/acme/top_ups", {"id": "t1", "amount": "5"})[0] == status
+    assert call("POST", "/v1/api_keys", {"id": "k", "scopes": ["read"]})[0] == 201
+    draft = f"/v1/invoices/{call('GET', '/v1/customers/acme/invoices/draft')[1]['id']}/finalize"
+    for method, path, body in (
+        ("POST", "/v1/api_keys", {"id": "k", "scopes": ["read"]}),
+        ("POST", "/v1/customers/acme/credits", {"id": "c1", "amount": "21"}),
+        ("POST", "/v1/customers/acme/top_ups", {"id": "t2", "amount": "5"}),
+        ("PUT", "/v1/meters/requests", {"aggregation": "max"}),
+        ("DELETE", "/v1/meters/requests", None),
+        ("DELETE", "/v1/plans/serverless", None),
+        ("DELETE", "/v1/customers/acme", None),
+        ("POST", draft, None),
+    ):
+        assert call(method, path, body)[0] == 409, (method, path)
+    street.now = NOW + 11 * DAY
+    assert call("POST", draft)[0] == 200
+
+
+def look(witness: Witness) -> None:
+    """Everything that can be read."""
+    whose = {"customer": "acme", "from": format_time(NOW - DAY), "to": format_time(NOW)}
+    for meter in ("requests", "runtime"):
+        for path in ("/v1/usage", "/v1/events", "/v1/sessions"):
+            assert witness.call("GET", path, meter=meter, **whose)[1]["rows"] or (meter, path) == (
+                "requests",
+                "/v1/sessions",
+            )
+            witness.call("GET", path, meter=meter, limit="1", **whose)
+    usage = {
+        "window": "hour",
+        "group_by": "provider",
+        "where.provider": "aws",
+        "fill": "zero",
+        "timezone": "Asia/Kolkata",
+    }
+    assert witness.call("GET", "/v1/usage", meter="runtime", **usage, **whose)[1]["rows"]
+    for status in ("open", "closed", "anomalous"):
+        assert witness.call("GET", "/v1/sessions", meter="runtime", status=status, **whose)[1]["rows"]
+    paths = ["/v1/meters", "/v1/plans", "/v1/customers", "/v1/api_keys", "/v1/invoices"]
+    paths += [f"/v1/customers/acme/{name}" for name in ("credits", "ledger", "top_ups")]
+    for path in paths:
+        assert witness.call("GET", path, limit="1")[1]["rows"], path
+    ones = ["/v1/meters/people", "/v1/plans/full", "/v1/customers/beta", "/v1/health", "/docs", "/v1/openapi.json"]
+    ones += [f"/v1/customers/acme/{name}" for name in ("balance", "access", "invoices/draft")]
+    ones += ["/v1/invoices/TX-000001", "/v1/invoices/TX-000001.html", "/v1/customers/beta/invoices/draft"]
+    for path in ones:
+        assert witness.call("GET", path)[0] == 200, path
+    assert witness.call("GET", "/v1/invoices", customer="beta", status="draft")[0] == 200
+    for path in (
+        "/v1/meters/none",
+        "/v1/plans/none",
+        "/v1/customers/none",
+        "/v1/invoices/none",
+        "/v1/customers/none/access",
+    ):
+        assert witness.call("GET", path)[0] == 404
+    assert witness.call("GET", "/v1/meters", limit="none")[0] == 400
+    assert witness.call("GET", "/v1/meters", scopes="ingest")[0] == 403
+    assert witness.call("PUT", "/v1/meters/x", {"aggregation": "sum", "dimensions": "a"})[0] == 400
+
+
+def forget(street: Street, witness: Witness) -> None:
+    """Everything that can be removed."""
+    street.does("PUT", "/v1/customers/gone", {})
+    street.does("PUT", "/v1/plans/gone", {"currency": "EUR"})
+    for path in ("meters/people", "plans/gone", "customers/gone", "api_keys/k"):
+        assert witness.call("DELETE", f"/v1/{path}")[0] == 204
+        assert witness.call("DELETE", f"/v1/{path}")[0] == 404
+
+
+def test_the_parameters_in_the_document_are_those_that_are_looked_at(street: Street, witness: Witness) -> None:
+    happen(street, witness)
+    look_all = [name for name in OPERATIONS if name.startswith("GET /v1/") and "." not in name]
+    for name in look_all:
+        path = (
+            re.sub(r"\{(key)\}", "full", name.partition(" ")[2])
+            .replace("{customer}", "acme")
+            .replace("{name}", "TX-000001")
+        )
+        meter = {"customer": "acme", "meter": "runtime"} if OPERATIONS[name].query[:1] == ("customer",) else {}
+        witness.call("GET", path, **meter)
+    for name in look_all:
+        written = {DOCUMENT["components"]["parameters"][each]["name"] for each in OPERATIONS[name].query} - {"where"}
+        assert witness.asked[name] == written, name
+
+
+def test_a_session_over_the_edge_of_an_hour_is_answered_as_written(street: Street, witness: Witness) -> None:
+    street.post(edge("start", -61), edge("stop", 59))
+    street.flow()
+    whose = {"customer": "acme", "meter": "runtime", "window": "minute", "from": format_time(NOW - 3 * HOUR)}
+    assert len(witness.call("GET", "/v1/usage", limit="1000", **whose)[1]["rows"]) == 120
+
+
+def test_the_document_is_not_there_before_it_is_built(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_document_routes, "FOLDER", tmp_path)
+    answer = api.handler(http_event("GET", "/v1/openapi.json"), None)
+    assert (answer["statusCode"], "python -m infra.openapi" in answer["body"]) == (404, True)
+    assert witness.seen == {}
+
+
+def test_a_webhook_that_is_not_stripes_is_told_so(street: Street, witness: Witness) -> None:
+    assert street.secrets
+    assert witness.call("POST", "/v1/stripe/webhook", {"type": "x"})[0] == 400
