@@ -1,5 +1,6 @@
 """The document as a page to read: one file without scripts, fonts or pictures, so that it asks for nothing else."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -119,7 +120,10 @@ def _fields(schema: Schema) -> Iterator[tuple[str, str, str]]:
 
 
 def _said(description: str, schema: Schema) -> str:
-    return f"{description} Default: `{schema['default']}`.".strip() if "default" in schema else description
+    if "default" not in schema:
+        return description
+    default = schema["default"]
+    return f"{description} Default: `{default if isinstance(default, str) else json.dumps(default)}`.".strip()
 
 
 def _name(name: str, *, required: bool) -> str:
