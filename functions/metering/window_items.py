@@ -92,7 +92,7 @@ def unpack_facts(data: bytes) -> list[Fact]:
     """
     rows = unpack_json(data)
     try:
-        return [Fact(_read_session(row), (row[7], row[8])) for row in rows]
+        return [Fact(_read_session(row), (row[8], row[9])) for row in rows]
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise Unreadable("the facts cannot be read") from None
 
@@ -124,6 +124,7 @@ def _session_row(session: Session) -> list[Any]:
         session.closed_by,
         text(session.weight),
         dict(session.dimensions),
+        session.counted_until,
     ]
 
 
@@ -136,4 +137,5 @@ def _read_session(row: Sequence[Any]) -> Session:
         closed_by=row[4],
         weight=Decimal(row[5]),
         dimensions=tuple(sorted(row[6].items())),
+        counted_until=row[7],
     )
