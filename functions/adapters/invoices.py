@@ -119,6 +119,15 @@ class Invoices:
         """Numbered invoices that have waited for Stripe for a quarter of an hour, oldest first."""
         return [_read(item) for item in self._table.get_many(self._table.due("collect", now, most))]
 
+    def leave_to_others(self, invoice: Invoice) -> None:
+        """Take an invoice that is not collected through Stripe off the list of those that wait for it.
+
+        Raises:
+            ConditionFailed: the head is no longer what was read.
+        """
+        item = {name: value for name, value in _item(invoice).items() if name not in {"due_shard", "due_at"}}
+        self._table.put(Put(item, Equals("body", _body(invoice))))
+
     def give_numbers(self, prefix: str, invoices: Sequence[Invoice], now: int) -> list[Invoice]:
         """Number some invoices and announce them, in one transaction with the issuer's counter: no gap, no double.
 

@@ -142,12 +142,13 @@ class Payments:
 
     def find_payment(self, customer: str, metadata: Mapping[str, str]) -> Payment | None:
         """Find a payment whose id was lost by what was written on it; None if it was never made."""
-        pages = self._call(lambda client: client.v1.payment_intents.list({"customer": customer, "limit": 100}))
-        for each in pages.auto_paging_iter():
-            found = _payment(each)
-            if metadata.items() <= found.metadata.items():
-                return found
-        return None
+
+        def search(client: stripe.StripeClient) -> Payment | None:
+            pages = client.v1.payment_intents.list({"customer": customer, "limit": 100})
+            found = map(_payment, pages.auto_paging_iter())
+            return next((each for each in found if metadata.items() <= each.metadata.items()), None)
+
+        return self._call(search)
 
     def cancel_payment(self, payment: str, key: str) -> Payment:
         """Cancel a payment that was not made; returns what it is now: one that was decided already stays what it is."""
@@ -180,17 +181,33 @@ class Payments:
         return _invoice(made)
 
     def add_items(self, customer: str, invoice: str, currency: str, items: Sequence[tuple[str, int]], key: str) -> None:
-        """Put lines (description, minor units) on a draft; more than 250 are summed up in the last one."""
+        """Put lines (description, minor units) on a draft; more than 250 are summed up in the last one.
+
+        Those that are there already are left alone, however long ago a lost answer or a crash was.
+        """
+        present = self._items_of(invoice)
         for number, (description, amount) in enumerate(_at_most(items, _MOST_ITEMS)):
+            if str(number) in present:
+                continue
             params: Any = {
                 "customer": customer,
                 "invoice": invoice,
                 "currency": currency.lower(),
                 "amount": amount,
                 "description": description[:500],
+                "metadata": {"taximeter_line": str(number)},
             }
             options: Any = {"idempotency_key": f"{key}:{number}"}
             self._call(lambda client, p=params, o=options: client.v1.invoice_items.create(p, o))  # type: ignore[misc]  # the defaults bind this round's values
+
+    def _items_of(self, invoice: str) -> set[str]:
+        """Which of our lines a draft has already."""
+
+        def read(client: stripe.StripeClient) -> set[str]:
+            pages = client.v1.invoice_items.list({"invoice": invoice, "limit": 100})
+            return {_metadata(each).get("taximeter_line", "") for each in pages.auto_paging_iter()}
+
+        return self._call(read)
 
     def invoice(self, invoice: str) -> StripeInvoice:
         """Ask what became of an invoice."""
@@ -248,7 +265,11 @@ def _payment(intent: stripe.PaymentIntent) -> Payment:
     outcome = outcomes.get(intent.status, "declined" if failure else "open")
     if failure and failure.code == "authentication_required":
         outcome = "action_required"
-    return Payment(intent.id, outcome, reason, dict(intent.metadata.to_dict() if intent.metadata else {}))
+    return Payment(intent.id, outcome, reason, _metadata(intent))
+
+
+def _metadata(thing: stripe.PaymentIntent | stripe.Invoice | stripe.InvoiceItem) -> dict[str, str]:
+    return dict(thing.metadata.to_dict()) if thing.metadata else {}
 
 
 def _invoice(invoice: stripe.Invoice) -> StripeInvoice:
@@ -257,5 +278,5 @@ def _invoice(invoice: stripe.Invoice) -> StripeInvoice:
         status=str(invoice.status),
         amount_due=invoice.amount_due,
         hosted_invoice_url=invoice.hosted_invoice_url,
-        metadata=dict(invoice.metadata.to_dict() if invoice.metadata else {}),
+        metadata=_metadata(invoice),
     )

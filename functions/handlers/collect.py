@@ -24,7 +24,10 @@ def collect(invoice_id: str, live: Live, now: int) -> Invoice:
     """
     invoice = live.invoices.whole(invoice_id)
     customer = live.catalog.account(invoice.customer).customer
-    if customer.collection == "none" or invoice.status not in {"finalized", "past_due"} or not invoice.amount_due:
+    if invoice.status not in {"finalized", "past_due"} or not invoice.amount_due:
+        return invoice
+    if customer.collection == "none":
+        live.invoices.leave_to_others(invoice)
         return invoice
     if customer.stripe_customer is None:
         return _unpaid(invoice, "no_payment_method", live, now)
@@ -45,11 +48,9 @@ def _complete(invoice: Invoice, customer: Customer, live: Live, now: int) -> Inv
     stripe_id, key = str(invoice.stripe_invoice), f"invoice:{invoice.id}"
     theirs = live.payments.invoice(stripe_id)
     if theirs.status == "draft":
-        if not theirs.amount_due:
-            items = _items(invoice)
-            live.payments.add_items(str(customer.stripe_customer), stripe_id, invoice.currency, items, f"{key}:item")
-            theirs = live.payments.invoice(stripe_id)
-        _compare(invoice, theirs)
+        items = _items(invoice)
+        live.payments.add_items(str(customer.stripe_customer), stripe_id, invoice.currency, items, f"{key}:item")
+        _compare(invoice, live.payments.invoice(stripe_id))
         theirs = live.payments.finalize_invoice(stripe_id, f"{key}:finalize")
     refused = None
     if theirs.status == "open" and customer.collection == "charge_automatically":

@@ -3,6 +3,7 @@
 import typer
 
 from taximeter import local, offline, operator
+from taximeter.demo.command import demo
 
 main = typer.Typer(
     name="taximeter",
@@ -16,6 +17,7 @@ for _command in (
     local.down,
     local.status,
     local.advance,
+    demo,
     operator.parked,
     operator.redrive,
     offline.simulate,

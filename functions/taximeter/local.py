@@ -28,11 +28,11 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Start the local cloud and deploy to it."""
-    with _explained():
+    with explained():
         from infra.local import cloud  # noqa: PLC0415 - see the module's docstring
 
         began = time.monotonic()
-        _end_on_signals()
+        end_on_signals()
         started = cloud.start(port, attached=not detach, say=_say)
         _say(f"ready in {time.monotonic() - began:.0f} s")
         _show(started, as_json=as_json)
@@ -47,7 +47,7 @@ def up(
 
 def down(*, port: Port = 4566) -> None:
     """End the local cloud; nothing of it is left."""
-    with _explained():
+    with explained():
         from infra.local import cloud  # noqa: PLC0415 - see the module's docstring
 
         _say("ended" if cloud.stop(port) else f"no local cloud on port {port}")
@@ -55,7 +55,7 @@ def down(*, port: Port = 4566) -> None:
 
 def status(*, port: Port = 4566, as_json: AsJson = False) -> None:
     """Show the local cloud: its addresses, its clock, and what is under way."""
-    with _explained():
+    with explained():
         from infra.local import clock  # noqa: PLC0415 - see the module's docstring
         from metering.times import format_time  # noqa: PLC0415 - see the module's docstring
 
@@ -74,14 +74,14 @@ def advance(
     port: Port = 4566,
 ) -> None:
     """Set the local cloud's clock forward and run the scheduled functions at it."""
-    with _explained():
+    with explained():
         from infra.local import clock  # noqa: PLC0415 - see the module's docstring
         from metering.times import parse_time  # noqa: PLC0415 - see the module's docstring
 
         clock.advance(_found(port), parse_time(to), _say)
 
 
-def _end_on_signals() -> None:
+def end_on_signals() -> None:
     """Let `kill` and a closed terminal end it as Ctrl-C does, and a second one not disturb the cleaning up."""
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
@@ -131,7 +131,7 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Turn what a person can do something about into one line and exit code 1; Ctrl-C into 130."""
     try:
         yield

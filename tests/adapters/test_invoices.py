@@ -141,3 +141,16 @@ def test_what_waits_for_stripe_is_found_after_a_quarter_of_an_hour(table: Table)
     linked = replace(numbered, stripe_invoice="in_1", hosted_invoice_url="https://invoice.example")
     invoices.move(numbered, linked, [], START)
     assert invoices.uncollected(due, 10) == []
+
+
+def test_what_is_not_collected_through_stripe_waits_for_it_no_longer(bench: Bench) -> None:
+    invoices = stored(bench.table, invoice())
+    (numbered,) = invoices.give_numbers("TX-", [invoice()], START)
+    before = bench.changes()
+    for _ in range(2):
+        invoices.leave_to_others(numbered)
+    assert bench.changes() == before + 1
+    assert invoices.uncollected(1 << 45, 10) == []
+    assert invoices.head(numbered.id) == numbered
+    with pytest.raises(ConditionFailed):
+        invoices.leave_to_others(replace(numbered, status="paid"))

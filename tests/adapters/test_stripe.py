@@ -184,6 +184,23 @@ def test_an_invoice_to_be_sent_has_a_due_date(stand_in: StandIn, payments: Payme
     assert theirs.due_date
 
 
+@pytest.mark.parametrize("hours", [0, 25])
+def test_items_that_were_written_in_part_are_completed_and_never_doubled(
+    stand_in: StandIn, payments: Payments, hours: int
+) -> None:
+    customer, _ = stand_in.customer()
+    made = payments.create_invoice(customer, "USD", None, {}, "k")
+    lines = [("up", 500), ("down", -500), ("rest", 7)]
+    fail(stand_in, "/v1/invoiceitems", "POST", drop=True, processed=True)
+    with pytest.raises(Unavailable):
+        payments.add_items(customer, made.id, "USD", lines, "k:item")
+    # After a day Stripe has forgotten the idempotency keys.
+    stand_in.control("clock", {"offset_milliseconds": hours * 3_600_000})
+    for _ in range(2):
+        payments.add_items(customer, made.id, "USD", lines, "k:item")
+        assert payments.invoice(made.id).amount_due == 7
+
+
 def test_more_lines_than_stripe_takes_are_summed_up_in_the_last(stand_in: StandIn, payments: Payments) -> None:
     customer, _ = stand_in.customer()
     made = payments.create_invoice(customer, "USD", None, {}, "k")
