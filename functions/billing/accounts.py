@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from billing.customers import Account, Customer, PlanChange
 from billing.money import check_digits
@@ -97,7 +98,7 @@ def with_versions(account: Account, versions: Mapping[str, Sequence[tuple[int, i
     """
     changes: list[PlanChange] = []
     ends = [change.effective_at for change in account.plans[1:]]
-    for change, end in zip(account.plans, [*ends, None], strict=True):
+    for change, end in zip_longest(account.plans, ends):
         changes.append(change)
         changes += [
             PlanChange(effective_at, change.plan, version, splits=False)

@@ -60,7 +60,7 @@ def _meter(key: str) -> Meter:
 
 
 def _shown(meter: Meter) -> Body:
-    return meter.model_dump(mode="json", exclude_unset=True)
+    return meter.model_dump(mode="json")
 
 
 @router.put("/v1/meters/<key>")

@@ -88,7 +88,7 @@ def _window(start: int, window: str, timezone: str) -> Callable[[int], Period]:
     """Which window of the answer an instant falls in."""
     try:
         ZoneInfo(timezone)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):  # unknown, a path, or the name of a folder
         raise Invalid("`timezone` must be an IANA time zone such as Europe/Berlin") from None
     if window == "total":
         return lambda _: Period(start, 1 << 62)
@@ -154,6 +154,8 @@ def get_sessions() -> Response[str]:
     given_from, given_to = query_time("from"), query_time("to")
     start = now - DAY if given_from is None else given_from
     end = now + live.acceptance.future if given_to is None else given_to
+    if not start < end:
+        raise Invalid("`from` must lie before `to`")
     found = {} if status == "open" else _published(customer, meter, start, end, live)
     if given_from is None and status in ("", "open"):
         # Whatever still runs is shown, however long ago it began.
