@@ -170,8 +170,7 @@ def get_sessions() -> Response[str]:
 def _published(customer: str, meter: Meter, start: int, end: int, live: Live) -> dict[tuple[str, int, str], Session]:
     found: dict[tuple[str, int, str], Session] = {}
     for hour in live.usage.hours(customer, meter.key, start, end):
-        _, facts = live.events.hour(customer, meter.key, hour_name(hour))
-        for session in latest_sessions(facts):
+        for session in latest_sessions(live.events.hour(customer, meter.key, hour_name(hour)).facts):
             if max(start, hour) <= session.start < min(end, hour + HOUR) and session.closed_by != "void":
                 found[session.identity] = session
     return found
