@@ -27,7 +27,7 @@ from metering.window_items import unpack_facts
 from metering.windows import Fact
 
 _EDGES = ("edge", "published")  # the second keeps the start edge of a session
-_KEPT_LONGER = 15 * DAY
+KEPT_LONGER = 15 * DAY
 """How long a segment outlives `accept_past` (law 4.8)."""
 
 
@@ -92,7 +92,7 @@ class Events:
 
     def __init__(self, table: Table, accept_past_milliseconds: int) -> None:
         self._table = table
-        self._kept = accept_past_milliseconds + _KEPT_LONGER
+        self._kept = accept_past_milliseconds + KEPT_LONGER
 
     def add(self, segments: Iterable[Segment], edges: Iterable[tuple[str, Event]] = ()) -> list[Item]:
         """Write segments of usage and edges (with their resources); returns the items that were not taken."""

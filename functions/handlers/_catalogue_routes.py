@@ -9,9 +9,11 @@ from billing.customers import Account, Customer
 from billing.fields import merge_patch
 from billing.plans import Plan, check
 from handlers import _live
+from handlers._paging import page, page_of_all, place
 from handlers._routes import (
     Body,
     fault_at,
+    meter_named,
     name_of,
     needs,
     no_content,
@@ -41,22 +43,15 @@ def _named(body: Body, name: str, key: str) -> Body:
 @router.get("/v1/meters")
 @needs("read")
 def list_meters() -> Response[str]:
-    """All meters."""
-    return reply({"rows": [_shown(meter) for meter in _live.live.catalog.meters().values()], "next": None})
+    """All meters, by key."""
+    return page_of_all(map(_shown, _live.live.catalog.meters().values()), "key")
 
 
 @router.get("/v1/meters/<key>")
 @needs("read")
 def get_meter(key: str) -> Response[str]:
     """One meter."""
-    return reply(_shown(_meter(name_of(key))))
-
-
-def _meter(key: str) -> Meter:
-    meter = _live.live.catalog.meters().get(key)
-    if meter is None:
-        raise NotFound(f"there is no meter {key!r}")
-    return meter
+    return reply(_shown(meter_named(name_of(key))))
 
 
 def _shown(meter: Meter) -> Body:
@@ -87,7 +82,7 @@ def _differs(stored: Meter, meter: Meter) -> bool:
 def delete_meter(key: str) -> Response[str]:
     """Remove a meter that no event and no plan names."""
     catalog = _live.live.catalog
-    meter = _meter(name_of(key))
+    meter = meter_named(name_of(key))
     named = any(item.meter == meter.key for plan, _ in catalog.plans().values() for item in plan.items)
     if named or catalog.is_used("meters", meter.key):
         raise Conflict("the meter has events, or a plan prices it", "meter_in_use")
@@ -98,9 +93,8 @@ def delete_meter(key: str) -> Response[str]:
 @router.get("/v1/plans")
 @needs("read")
 def list_plans() -> Response[str]:
-    """The newest version of every plan."""
-    rows = [_plan_shown(*found) for found in _live.live.catalog.plans().values()]
-    return reply({"rows": rows, "next": None})
+    """The newest version of every plan, by key."""
+    return page_of_all((_plan_shown(*found) for found in _live.live.catalog.plans().values()), "key")
 
 
 @router.get("/v1/plans/<key>")
@@ -148,11 +142,9 @@ def delete_plan(key: str) -> Response[str]:
 @router.get("/v1/customers")
 @needs("read")
 def list_customers() -> Response[str]:
-    """A page of customers."""
-    limit = query_limit()
-    accounts = _live.live.catalog.customers(query("next"), limit)
-    following = accounts[-1].customer.id if len(accounts) == limit else None
-    return reply({"rows": [_account_shown(account) for account in accounts], "next": following})
+    """All customers, in a fixed order that is not alphabetical."""
+    accounts = _live.live.catalog.customers(place() or "", query_limit() + 1)
+    return page((account.customer.id, _account_shown(account)) for account in accounts)
 
 
 @router.get("/v1/customers/<customer>")
@@ -233,9 +225,8 @@ def delete_customer(customer: str) -> Response[str]:
 @router.get("/v1/api_keys")
 @needs()
 def list_keys() -> Response[str]:
-    """All API keys, without their secrets."""
-    rows: list[Body] = [{"id": key.id, "scopes": list(key.scopes)} for key in _live.live.keys.all()]
-    return reply({"rows": rows, "next": None})
+    """All API keys, by id, without their secrets."""
+    return page_of_all(({"id": key.id, "scopes": list(key.scopes)} for key in _live.live.keys.all()), "id")
 
 
 @router.post("/v1/api_keys")

@@ -21,6 +21,7 @@ from adapters.keys import Keys
 from adapters.ledger import Ledger
 from adapters.outbox import Outbox
 from adapters.queues import Queue
+from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
 from adapters.secrets import Secret
 from adapters.usage import Usage
@@ -72,6 +73,11 @@ class Live:
     def events(self) -> Events:
         """What happened."""
         return Events(self.table(self.setting("EVENTS_TABLE")), parse_duration(self.setting("ACCEPT_PAST")))
+
+    @cached_property
+    def raw_events(self) -> RawEvents:
+        """What happened, as it was sent."""
+        return RawEvents(self.table(self.setting("EVENTS_TABLE")), parse_duration(self.setting("ACCEPT_PAST")))
 
     @cached_property
     def usage(self) -> Usage:

@@ -1,9 +1,8 @@
 """Routes of money: balances, credits, the ledger, top-ups and invoices. Contract: api.md, Reading and acting."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
@@ -18,12 +17,12 @@ from billing.rating import subtotal, subtotal_exact
 from billing.settlement import Announcement
 from billing.wallet import Wallet, balance, grant
 from handlers import _live
+from handlers._paging import page_of_all, page_of_stream
 from handlers._routes import (
     Body,
     name_of,
     needs,
     query,
-    query_limit,
     read_body,
     read_model,
     reply,
@@ -32,7 +31,7 @@ from handlers._routes import (
 from handlers._settling import View, look, settle_customer
 from handlers.invoice import draft_of, finalize_period, number_invoices
 from metering.decimals import text
-from metering.errors import Conflict, Invalid, NotFound
+from metering.errors import Conflict, NotFound
 from metering.meters import Key
 from metering.times import format_time
 from portal.invoice import render
@@ -82,9 +81,9 @@ def get_access(customer: str) -> Response[str]:
 @router.get("/v1/customers/<customer>/credits")
 @needs("read")
 def list_credits(customer: str) -> Response[str]:
-    """All credits of a customer."""
+    """All credits of a customer, by id."""
     view = _view(customer)
-    return reply({"rows": view.live.ledger.credits(view.wallet), "next": None})
+    return page_of_all(view.live.ledger.credits(view.wallet), "id")
 
 
 @router.post("/v1/customers/<customer>/credits")
@@ -116,18 +115,7 @@ def post_credit(customer: str) -> Response[str]:
 def get_ledger(customer: str) -> Response[str]:
     """The ledger, newest first."""
     view = _view(customer)
-    return reply(_rows_after(view.live.ledger.entries(view.wallet)))
-
-
-def _rows_after(rows: Iterable[Body], name: str = "id") -> Body:
-    """A page of rows that come one by one; `next` is the id of the last row shown."""
-    after, limit = query("next"), query_limit()
-    rest: Iterator[Body] = iter(rows)
-    if after and not any(row[name] == after for row in rest):
-        raise Invalid("`next` is not one that this API gave")
-    page = list(islice(rest, limit))
-    more = next(rest, None) is not None
-    return {"rows": page, "next": page[-1][name] if more else None}
+    return page_of_stream(view.live.ledger.entries(view.wallet))
 
 
 class TopUpRequest(Written):
@@ -144,7 +132,7 @@ def list_top_ups(customer: str) -> Response[str]:
     live = _live.live
     account = live.catalog.account(name_of(customer))
     attempts = sorted(live.ledger.attempts(account.customer.id), key=lambda each: each.requested_at, reverse=True)
-    return reply(_rows_after([attempt.as_json() for attempt in attempts]))
+    return page_of_stream(attempt.as_json() for attempt in attempts)
 
 
 @router.post("/v1/customers/<customer>/top_ups")
@@ -193,7 +181,7 @@ def list_invoices() -> Response[str]:
     """Invoices without their lines, newest first: a customer's, drafts in grace included, or all numbered ones."""
     status, customer = query("status"), query("customer")
     rows = _of_customer(customer) if customer else _all()
-    return reply(_rows_after(row for row in rows if not status or row["status"] == status))
+    return page_of_stream(rows, lambda row: not status or row["status"] == status)
 
 
 def _of_customer(customer: str) -> Iterator[Body]:

@@ -11,9 +11,11 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel, ValidationError
 
+from handlers import _live
 from handlers._door import body_of, scopes_of
 from metering.decimals import JsonNumber
-from metering.errors import Fault, Forbidden, Invalid
+from metering.errors import Fault, Forbidden, Invalid, NotFound
+from metering.meters import Meter
 from metering.times import parse_time
 
 Parameters = ParamSpec("Parameters")
@@ -124,6 +126,16 @@ def query(name: str, default: str = "") -> str:
     return str((_event().get("queryStringParameters") or {}).get(name) or default)
 
 
+def query_all() -> dict[str, str]:
+    """All parameters of the query string."""
+    return dict(_event().get("queryStringParameters") or {})
+
+
+def request_path() -> str:
+    """The path of the request, as it was sent."""
+    return str(_event().get("rawPath") or "")
+
+
 def required_query(name: str) -> str:
     """A parameter of the query string that must be there.
 
@@ -161,6 +173,18 @@ def query_limit() -> int:
     if not (given.isascii() and given.isdigit() and 1 <= int(given[:6]) <= _MOST_ROWS):
         raise Invalid("`limit` must be from 1 to 1000")
     return int(given)
+
+
+def meter_named(key: str) -> Meter:
+    """A meter.
+
+    Raises:
+        NotFound: there is none of this key.
+    """
+    meter = _live.live.catalog.meters().get(key)
+    if meter is None:
+        raise NotFound(f"there is no meter {key!r}")
+    return meter
 
 
 def name_of(path_parameter: str) -> str:

@@ -1,39 +1,29 @@
-"""Routes that read metering: usage and sessions. Contract: api.md, Reading and acting."""
+"""GET /v1/usage: how much was used, window by window and by some dimensions. Contract: api.md, Reading and acting."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
-from billing.periods import Calendar, Period, PeriodUnit, local_month, whole_period
-from handlers import _live
+from billing.periods import Period, local_month
+from billing.spans import Grid, SpanUnit
+from handlers import _live, _minutes
 from handlers._live import Live
-from handlers._routes import (
-    Body,
-    needs,
-    query,
-    query_limit,
-    query_matching,
-    query_time,
-    reply,
-    required_query,
-    router,
-)
+from handlers._minutes import Asked, Tallies, accrued
+from handlers._paging import page, place
+from handlers._routes import Body, meter_named, needs, query, query_matching, query_time, required_query, router
 from metering.decimals import text
-from metering.errors import Invalid, NotFound
+from metering.errors import Invalid
 from metering.events import Dimensions
 from metering.meters import Meter
-from metering.sessions import Session, billed_until
-from metering.times import DAY, HOUR, QUARTER, floor, format_time, hour_name
-from metering.windows import Tally, accrued_between, latest_sessions, merge_tallies, quantity
+from metering.times import DAY, MINUTE, QUARTER, floor, format_time
+from metering.windows import Tally, merge_tallies, quantity
 
-_ANOMALOUS = {"start", "max_duration", "orphan"}
-_STATUSES = ("open", "closed", "anomalous")
-_UNITS: dict[str, PeriodUnit] = {"day": "day", "month": "month"}
-
-Rows = dict[tuple[int, Dimensions], Tally]
+Place = tuple[int, Dimensions]
+"""What orders the rows: the start of a window, then the values of the dimensions."""
 
 
 @router.get("/v1/usage")
@@ -41,153 +31,138 @@ Rows = dict[tuple[int, Dimensions], Tally]
 def get_usage() -> Response[str]:
     """The usage of one meter over an interval, by window and by some of its dimensions."""
     live = _live.live
-    customer, meter = required_query("customer"), _meter_named(required_query("meter"))
+    customer, meter = required_query("customer"), meter_named(required_query("meter"))
     account = live.catalog.account(customer)
     now = live.clock()
-    start, end = _interval(customer, now, live)
-    window = _window(start, query("window", "total"), query("timezone", "UTC"))
-    group_by = [name for name in query("group_by").split(",") if name]
+    after = place()
+    grid = _grid(customer, now, live, after)
+    group_by = tuple(dict.fromkeys(name for name in query("group_by").split(",") if name))
     where = query_matching("where.")
     unknown = [name for name in (*group_by, *where) if name not in meter.dimensions]
     if unknown:
         raise Invalid(f"the meter has no dimension {', '.join(map(repr, unknown))}")
-    measured = live.usage.read(customer, start, end)
-    tallies: defaultdict[tuple[int, Dimensions], list[Tally]] = defaultdict(list)
-    for (quarter, dimensions), tally in measured.slots.get(meter.key, {}).items():
-        if start <= quarter < end and where.items() <= dict(dimensions).items():
-            tallies[window(quarter).start, _projected(dimensions, group_by)].append(tally)
-    for session in measured.open.get(meter.key, ()):
-        if where.items() <= dict(session.dimensions).items():
-            for part, tally in _accrued(session, meter, (start, end, now, account.customer.ends_at), window):
-                tallies[part, _projected(session.dimensions, group_by)].append(tally)
-    joined = {key: reduce(merge_tallies, several) for key, several in tallies.items()}
-    return _page([_usage_row(meter, window, key, joined[key], end) for key in sorted(joined)])
+    asked = Asked(customer, meter, grid, group_by, where, now, account.customer.ends_at, live)
+    last = _read_place(after[2]) if after else None
+    rows = _rows(asked, last, fill=_fill())
+    return page(
+        ([grid.start, grid.end, where], _row(meter, grid.at(where[0]), where[1], tally)) for where, tally in rows
+    )
 
 
-def _meter_named(key: str) -> Meter:
-    meter = _live.live.catalog.meters().get(key)
-    if meter is None:
-        raise NotFound(f"there is no meter {key!r}")
-    return meter
+def _fill() -> bool:
+    fill = query("fill", "none")
+    if fill not in ("none", "zero"):
+        raise Invalid("`fill` must be none or zero")
+    return fill == "zero"
 
 
-def _interval(customer: str, now: int, live: Live) -> tuple[int, int]:
-    """What `from` and `to` ask for, cut to quarters; the running period unless told."""
+def _read_place(given: list[list[object]]) -> Place:
+    start, dimensions = given
+    assert isinstance(start, int)  # noqa: S101 - a place that this API gave
+    return start, tuple((str(name), str(value)) for name, value in dimensions)
+
+
+def _grid(customer: str, now: int, live: Live, after: list[Any] | None) -> Grid:
+    """The windows of what `from` and `to` ask for; of the running period unless told, the same one on every page."""
+    unit, timezone = query("window", "total"), query("timezone", "UTC")
+    units: tuple[SpanUnit, ...] = get_args(SpanUnit)
+    known = next((each for each in units if each == unit), None)
+    if known is None:
+        raise Invalid(f"`window` must be one of {', '.join(units)}")
+    try:
+        ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):  # unknown, a path, or the name of a folder
+        raise Invalid("`timezone` must be an IANA time zone such as Europe/Berlin") from None
+    start, end = after[:2] if after else _interval(customer, now, live, MINUTE if known == "minute" else QUARTER)
+    oldest = floor(now - live.raw_events.kept_milliseconds, MINUTE) + MINUTE
+    if known == "minute" and start < oldest:
+        if query("from") and not after:
+            days = live.raw_events.kept_milliseconds // DAY
+            raise Invalid(f"minutes can be read for {days} days, as long as the events themselves are kept")
+        start = min(oldest, end - MINUTE)
+    return Grid(known, timezone, start, end)
+
+
+def _interval(customer: str, now: int, live: Live, cut: int) -> tuple[int, int]:
     wallet = live.ledger.wallet(customer)
     running = next((each.period for each in wallet.periods if not each.closed), None) if wallet else None
     default = running or local_month("UTC", now)
     start, end = query_time("from"), query_time("to")
-    start = floor(default.start if start is None else start, QUARTER)
-    end = floor(default.end if end is None else end, QUARTER)
+    start = floor(default.start if start is None else start, cut)
+    end = floor(default.end if end is None else end, cut)
     if not start < end:
         raise Invalid("`from` must lie before `to`")
     return start, end
 
 
-def _window(start: int, window: str, timezone: str) -> Callable[[int], Period]:
-    """Which window of the answer an instant falls in."""
-    try:
-        ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError):  # unknown, a path, or the name of a folder
-        raise Invalid("`timezone` must be an IANA time zone such as Europe/Berlin") from None
-    if window == "total":
-        return lambda _: Period(start, 1 << 62)
-    if window == "hour":
-        return lambda instant: Period(floor(instant, HOUR), floor(instant, HOUR) + HOUR)
-    if window in _UNITS:
-        calendar = Calendar(_UNITS[window], timezone, 1, 0)
-        return lambda instant: whole_period(calendar, instant)
-    raise Invalid("`window` must be total, hour, day or month")
+def _rows(asked: Asked, last: Place | None, *, fill: bool) -> Iterator[tuple[Place, Tally]]:
+    """The rows after a place, in order; no more is read than the rows that are taken need."""
+    grid = asked.grid
+    first = last[0] if last else grid.start
+    found = _minutes.read(asked, first) if grid.unit == "minute" else _measured(asked, first)
+    if fill:
+        # The combinations of the whole interval, so that each window of a chart has the same ones.
+        found = _filled(found, asked, _groups(asked) if asked.group_by else {()}, first)
+    for start, tallies in found:
+        for group in sorted(tallies):
+            if last is None or (start, group) > last:
+                yield (start, group), tallies[group]
 
 
-def _projected(dimensions: Dimensions, group_by: list[str]) -> Dimensions:
-    return tuple(pair for pair in dimensions if pair[0] in group_by)
+def _groups(asked: Asked) -> set[Dimensions]:
+    """The combinations that occur in the interval."""
+    grid, key = asked.grid, asked.meter.key
+    measured = asked.live.usage.read(asked.customer, grid.start, grid.end)
+    used = {
+        dimensions
+        for quarter, dimensions in measured.slots.get(key, {})
+        if floor(grid.start, QUARTER) <= quarter < grid.end
+    }
+    used |= {session.dimensions for session in measured.open.get(key, ()) if session.start < grid.end}
+    return {asked.group(dimensions) for dimensions in used if asked.wants(dimensions)}
 
 
-def _accrued(
-    session: Session, meter: Meter, bounds: tuple[int, int, int, int | None], window: Callable[[int], Period]
-) -> Iterator[tuple[int, Tally]]:
-    """What an open session has used so far in each window."""
-    start, end, now, ends_at = bounds
-    reached = max(start, session.start)
-    while reached < end and reached <= now:
-        period = window(reached)
-        tally = accrued_between(session, meter, max(period.start, start), min(period.end, end), now, ends_at)
-        if tally:
-            yield period.start, tally
-        reached = period.end
+def _measured(asked: Asked, first: int) -> Iterator[tuple[int, Tallies]]:
+    """The windows of the interval from the one that begins at `first`, from the windows that are kept."""
+    grid, meter = asked.grid, asked.meter
+    measured = asked.live.usage.read(asked.customer, first, grid.end)
+    tallies: defaultdict[Place, list[Tally]] = defaultdict(list)
+    slots = {slot: tally for slot, tally in measured.slots.get(meter.key, {}).items() if first <= slot[0] < grid.end}
+    starts = grid.starts(quarter for quarter, _ in slots)
+    for (quarter, dimensions), tally in slots.items():
+        if asked.wants(dimensions):
+            tallies[starts[quarter], asked.group(dimensions)].append(tally)
+    for session in measured.open.get(meter.key, ()):
+        if asked.wants(session.dimensions):
+            for start, tally in accrued(session, asked, first, grid.end):
+                tallies[start, asked.group(session.dimensions)].append(tally)
+    windows: defaultdict[int, Tallies] = defaultdict(dict)
+    for (start, group), several in tallies.items():
+        windows[start][group] = reduce(merge_tallies, several)
+    yield from sorted(windows.items())
 
 
-def _usage_row(
-    meter: Meter, window: Callable[[int], Period], key: tuple[int, Dimensions], tally: Tally, end: int
-) -> Body:
-    start, dimensions = key
+def _filled(
+    found: Iterator[tuple[int, Tallies]], asked: Asked, groups: Iterable[Dimensions], first: int
+) -> Iterator[tuple[int, Tallies]]:
+    """A gap is a window that has begun and in which a combination of the interval used nothing."""
+    waiting = next(found, None)
+    for window in asked.grid.windows(first):
+        begun = window.start <= asked.now
+        if waiting is None and not begun:
+            return
+        tallies = {group: Tally() for group in groups} if begun else {}
+        if waiting and waiting[0] == window.start:
+            tallies |= waiting[1]
+            waiting = next(found, None)
+        yield window.start, tallies
+
+
+def _row(meter: Meter, window: Period, group: Dimensions, tally: Tally) -> Body:
     return {
-        "start": format_time(start),
-        "end": format_time(min(window(start).end, end)),
-        "dimensions": dict(dimensions),
+        "start": format_time(window.start),
+        "end": format_time(window.end),
+        "dimensions": dict(group),
         "quantity": text(quantity(meter, tally)),
         "events": tally.events,
-    }
-
-
-def _page(rows: list[Body]) -> Response[str]:
-    """A page of rows that were computed as a whole; `next` is the place of the first row of the next one."""
-    given = query("next", "0")
-    if not (given.isascii() and given.isdigit() and len(given) < 10):
-        raise Invalid("`next` is not one that this API gave")
-    place, limit = int(given), query_limit()
-    following = str(place + limit) if place + limit < len(rows) else None
-    return reply({"rows": rows[place : place + limit], "next": following})
-
-
-@router.get("/v1/sessions")
-@needs("read")
-def get_sessions() -> Response[str]:
-    """The sessions of a customer and meter that started in an interval (the last day unless told), newest first."""
-    live = _live.live
-    customer, meter = required_query("customer"), _meter_named(required_query("meter"))
-    status = query("status")
-    if status and status not in _STATUSES:
-        raise Invalid("`status` must be open, closed or anomalous")
-    now = live.clock()
-    given_from, given_to = query_time("from"), query_time("to")
-    start = now - DAY if given_from is None else given_from
-    end = now + live.acceptance.future if given_to is None else given_to
-    if not start < end:
-        raise Invalid("`from` must lie before `to`")
-    found = {} if status == "open" else _published(customer, meter, start, end, live)
-    if given_from is None and status in ("", "open"):
-        # Whatever still runs is shown, however long ago it began.
-        found |= {each.identity: each for each in live.usage.open_sessions(customer, meter.key) if each.start < start}
-    if status == "open":
-        found |= {each.identity: each for each in live.usage.open_sessions(customer, meter.key) if each.start >= start}
-    rows = [_session_row(session, meter, now) for session in found.values()]
-    chosen = [row for row in rows if not status or row["status"] == status or (status == "closed" and row["end"])]
-    return _page(sorted(chosen, key=lambda row: (row["start"], row["id"]), reverse=True))
-
-
-def _published(customer: str, meter: Meter, start: int, end: int, live: Live) -> dict[tuple[str, int, str], Session]:
-    found: dict[tuple[str, int, str], Session] = {}
-    for hour in live.usage.hours(customer, meter.key, start, end):
-        for session in latest_sessions(live.events.hour(customer, meter.key, hour_name(hour)).facts):
-            if max(start, hour) <= session.start < min(end, hour + HOUR) and session.closed_by != "void":
-                found[session.identity] = session
-    return found
-
-
-def _session_row(session: Session, meter: Meter, now: int) -> Body:
-    given = dict(session.dimensions)
-    until = now if session.end is None else session.end + 1
-    status = "anomalous" if session.closed_by in _ANOMALOUS else "open" if session.end is None else "closed"
-    return {
-        "id": session.id,
-        "meter": meter.key,
-        "key": {name: given.get(name) for name in meter.session},
-        "dimensions": given,
-        "start": format_time(session.start),
-        "end": None if session.end is None else format_time(session.end),
-        "status": status,
-        "closed_by": session.closed_by,
-        "quantity": text(billed_until(session, meter, until)),
     }

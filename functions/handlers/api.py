@@ -6,7 +6,13 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from handlers import _catalogue_routes, _money_routes, _usage_routes
+from handlers import (
+    _catalogue_routes,
+    _event_routes,
+    _money_routes,
+    _session_routes,
+    _usage_routes,
+)
 from handlers._door import answer, logger, problem, refuse, status_of
 from handlers._routes import reply, router
 from metering.errors import NotFound, TaximeterError
@@ -33,7 +39,7 @@ def not_found(_error: NotFoundError) -> Response[str]:
 
 
 # The modules have added their routes to the router as they were imported.
-ROUTES = (_catalogue_routes, _money_routes, _usage_routes)
+ROUTES = (_catalogue_routes, _event_routes, _money_routes, _session_routes, _usage_routes)
 app.include_router(router)
 app.exception_handler(TaximeterError)(tell)
 app.not_found(not_found)

@@ -60,7 +60,9 @@ def _facts_of(records: Sequence[Record], live: Live) -> Iterable[tuple[tuple[str
     meter = live.remembered.meters([key.meter]).get(key.meter)
     if meter is None:
         raise Unreadable(f"there is no meter {key.meter!r}")
-    account = live.remembered.accounts([key.customer]).get(key.customer)
+    # A poke comes once: what it is about may be newer than what is remembered.
+    accounts = live.catalog.accounts if any(map(_is_poke, records)) else live.remembered.accounts
+    account = accounts([key.customer]).get(key.customer)
     now = live.clock()
     around = live.events.around(key, first, last)
     sessions = pair(around.edges, meter, now, account.customer.ends_at if account else None)
@@ -107,6 +109,10 @@ def _identities(records: Sequence[Record]) -> set[tuple[int, str]]:
     """The timestamps and ids of the edges that are new."""
     sorts = [record["dynamodb"]["Keys"]["sk"]["S"].split("#") for record in records]
     return {(int(sort[0]), sort[1]) for sort in sorts}
+
+
+def _is_poke(record: Record) -> bool:
+    return "#~poke#" in record["dynamodb"]["Keys"]["sk"]["S"]
 
 
 def _rank(record: Record) -> tuple[str, int]:

@@ -61,7 +61,8 @@ def new_table(client: Any) -> str:
 @cache
 def _client_of_moto(service: str) -> Any:
     # Made once: making a client takes longer than all that a test does with it.
-    return boto3.Session("test", "test", region_name="us-east-1").client(service)  # type: ignore[call-overload]  # any
+    session: Any = boto3.Session("test", "test", region_name="us-east-1")
+    return session.client(service)
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ def usage(identity: str, minutes: int = 0, **fields: Any) -> Event:
 
 
 def edge(kind: Literal["start", "stop"], at: int, identity: str = "", **fields: Any) -> Event:
-    return Event("acme", "runtime", identity or f"{kind}{at}", NOON + at, None, kind, dimensions=(("vm", "1"),), **fields)
+    return Event(
+        "acme", "runtime", identity or f"{kind}{at}", NOON + at, None, kind, dimensions=(("vm", "1"),), **fields
+    )
 
 
 RESOURCE = resource_of(METER, edge("start", 0))
@@ -82,7 +84,9 @@ def test_every_item_outlives_its_minute_by_what_is_accepted_and_fifteen_days(tab
 def test_a_damaged_item_is_unreadable() -> None:
     table = MemoryTable()
     events = Events(table, 35 * DAY)
-    table.put(Put({"pk": f"acme#requests#{hour_name(NOON)}", "sk": "00#x", "kind": "usage", "minute": NOON, "data": b""}))
+    table.put(
+        Put({"pk": f"acme#requests#{hour_name(NOON)}", "sk": "00#x", "kind": "usage", "minute": NOON, "data": b""})
+    )
     with pytest.raises(Unreadable):
         events.hour("acme", "requests", hour_name(NOON))
     for body in ("{", "[]", '{"id": 1}', "null"):

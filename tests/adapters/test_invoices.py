@@ -31,7 +31,7 @@ def invoice(number: int = 0, customer: str = "acme", lines: int = 2, **fields: A
         "lines": tuple({"item": f"i{each}", "amount": "1.25", "tiers": [], "unit": None} for each in range(lines)),
         "subtotal": Decimal("2.50"),
         "credits_applied": Decimal(1),
-        "tax_rate": Decimal("19"),
+        "tax_rate": Decimal(19),
         "tax": Decimal("0.29"),
         "total": Decimal("2.79"),
         "amount_due": Decimal("1.79"),
@@ -106,7 +106,7 @@ def test_who_numbers_at_the_same_time_as_another_starts_over(bench: Bench) -> No
     mine, other = invoice(0, "mine"), invoice(0, "other")
     invoices = stored(bench.table, mine, other)
     with pytest.raises(ConditionFailed):
-        Invoices(Raced()).give_numbers("TX-", [mine], START)  # type: ignore[arg-type]  # a table in all but name
+        Invoices(Raced()).give_numbers("TX-", [mine], START)
     (numbered,) = invoices.give_numbers("TX-", [mine], START)
     assert numbered.number == "TX-000002"
 

@@ -214,7 +214,7 @@ def test_more_than_a_transaction_takes_is_written_the_wallet_last(bench: Bench) 
     made = history.look(at("02T10:30") + 160 * 24 * HOUR)
     assert len(made.closed_periods) > 100
     commit(ledger, made)
-    periods = [item for item in bench.table.query("acme", "period#", "period#~")]
+    periods = list(bench.table.query("acme", "period#", "period#~"))
     assert len(periods) == len(made.closed_periods)
     assert ledger.wallet("acme") == replace(made.wallet, version=1)
 

@@ -1,13 +1,13 @@
 """The bus, queues, the topic and the secret: what is sent arrives whole, what is refused is sent again."""
 
 import json
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from adapters import secrets
 from adapters.bus import Bus
 from adapters.outbox import outbox_item
 from adapters.queues import Queue
@@ -113,7 +113,7 @@ def test_a_secret_is_read_once_in_five_minutes_and_anew_once_it_was_refused(
     client = aws("secretsmanager")
     arn = client.create_secret(Name="s", SecretString="{}")["ARN"]
     now = [1000.0]
-    monkeypatch.setattr(secrets.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     secret = Secret(arn, client)
     with pytest.raises(Unavailable) as missing:
         secret.stripe_api_key()

@@ -104,9 +104,7 @@ def test_a_customer_without_a_card_is_refused_for_good(stand_in: StandIn, paymen
 @pytest.mark.parametrize(
     "fault", [{"drop": True}, {"drop": True, "processed": True}, {"status": 500}, {"status": 429}, {"status": 409}]
 )
-def test_an_answer_that_does_not_come_is_unknown(
-    stand_in: StandIn, payments: Payments, fault: dict[str, Any]
-) -> None:
+def test_an_answer_that_does_not_come_is_unknown(stand_in: StandIn, payments: Payments, fault: dict[str, Any]) -> None:
     customer, _ = stand_in.customer()
     fail(stand_in, "/v1/payment_intents", "POST", **fault)
     with pytest.raises(Unavailable) as unknown:
@@ -123,7 +121,12 @@ def test_a_payment_is_found_by_what_was_written_on_it_however_many_there_are(
     mine = payments.create_payment(customer, 5000, "USD", OURS, "mine")
     for number in range(101):
         stand_in.stripe.payment_intents.create(
-            {"amount": 100, "currency": "usd", "customer": customer, "metadata": {"taximeter_top_up": f"acme:{number}2"}}
+            {
+                "amount": 100,
+                "currency": "usd",
+                "customer": customer,
+                "metadata": {"taximeter_top_up": f"acme:{number}2"},
+            }
         )
     found = payments.find_payment(customer, OURS)
     assert found is not None

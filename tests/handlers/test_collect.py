@@ -1,4 +1,4 @@
-"""Collecting with the stand-in in process: one Stripe invoice per invoice of ours, with our total, paid once. Law 5.7."""
+"""Collecting with the stand-in in process: one Stripe invoice for ours, with our total, paid once. Law 5.7."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ DUE = "acme:20261101T0000Z"
 
 
 def finalised(street: Street, stand_in: StandIn, card: str | None = "pm_card_visa", **customer: Any) -> Street:
-    """A street on which acme's November is finalised: 10 dollars of usage, 4 paid from a credit, 20 % tax on the rest."""
+    """A street on which acme's November is finalised: 10 dollars used, 4 paid from a credit, 20 % tax on the rest."""
     street.environment["STRIPE_URL"] = stand_in.server.url
     holder = {"stripe_customer": stand_in.customer(card)[0]} if card else {}
     patch = {"tax_rate": "20", "collection": "charge_automatically", **holder, **customer}

@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 
 from adapters.items import from_wire
-from handlers import aggregate, alert, api, authorize, collect, ingest, invoice, pair, rate, relay, stripe_webhook, top_up
+from handlers import (
+    aggregate,
+    alert,
+    api,
+    authorize,
+    collect,
+    ingest,
+    invoice,
+    pair,
+    rate,
+    relay,
+    stripe_webhook,
+    top_up,
+)
 from tests.handlers.street import NOW, Street
 from tests.infra.local.stripe.stand_in import StandIn
 
@@ -111,7 +124,7 @@ def test_a_sample_does_what_it_promises(
         if "dynamodb" in record:
             table = record["eventSourceARN"].split("/")[1]
             street.table(table).put_many([from_wire(record["dynamodb"]["NewImage"])])
-    function = name.split("/")[0]
+    function = name.split("/", maxsplit=1)[0]
     answer = MODULES[function].handler(event, None)
     assert PROMISES[name](street, answer), (answer, street.parked(), street.queues)
 

@@ -263,9 +263,7 @@ def test_as_long_as_the_balance_stays_low_it_goes_on_until_the_cap(street: Stree
     assert balance(street) == "-90"
 
 
-def test_a_message_that_makes_no_sense_is_parked_and_its_neighbour_is_handled(
-    paying: Street, stand_in: StandIn
-) -> None:
+def test_a_message_that_makes_no_sense_is_parked_and_its_neighbour_is_handled(paying: Street) -> None:
     good = paying.queues["TOP_UP"][0]
     top_up.handler({"Records": [queue_record({"customer": "acme"}), queue_record(good)]}, None)
     assert attempts(paying) == [("succeeded", None)]

@@ -1,0 +1,136 @@
+"""Usage by the minute: folded from the raw events and facts themselves, as long as these are kept."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from billing.spans import Grid
+from handlers._live import Live
+from metering.events import Dimensions
+from metering.meters import Meter
+from metering.sessions import Session
+from metering.times import HOUR, MINUTE, floor
+from metering.windows import Tally, accrued_between, fold, latest_sessions, merge_tallies, part_of
+
+Tallies = dict[Dimensions, Tally]
+"""What one window holds, by the dimensions that are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What usage is asked for.
+
+    Attributes:
+        grid: the interval and its windows.
+        group_by: the dimensions that rows are kept apart by.
+        where: values that usage must have to count.
+        now: until when open sessions are measured.
+        ends_at: the customer's end, at which they end at the latest.
+    """
+
+    customer: str
+    meter: Meter
+    grid: Grid
+    group_by: tuple[str, ...]
+    where: Mapping[str, str]
+    now: int
+    ends_at: int | None
+    live: Live
+
+    def wants(self, dimensions: Dimensions) -> bool:
+        """Whether usage with these dimensions is asked for."""
+        return self.where.items() <= dict(dimensions).items()
+
+    def group(self, dimensions: Dimensions) -> Dimensions:
+        """Of these dimensions those that rows are kept apart by."""
+        return tuple(pair for pair in dimensions if pair[0] in self.group_by)
+
+
+def accrued(session: Session, asked: Asked, first: int, last: int) -> Iterator[tuple[int, Tally]]:
+    """What an open session has used so far in each window that begins from `first` and before `last`."""
+    reached = max(first, session.start)
+    while reached < last and reached <= asked.now:
+        window = asked.grid.at(reached)
+        tally = accrued_between(session, asked.meter, window.start, window.end, asked.now, asked.ends_at)
+        if tally:
+            yield window.start, tally
+        reached = window.end
+
+
+def read(asked: Asked, first: int) -> Iterator[tuple[int, Tallies]]:
+    """The minutes from `first` to the end of the interval in which anything was used, in order, hour by hour."""
+    running = _running(asked)
+    for hour in _hours(asked, first, running):
+        if asked.meter.is_duration:
+            yield from _session_minutes(asked, hour, first, running)
+        else:
+            yield from _event_minutes(asked, hour, first)
+
+
+def _running(asked: Asked) -> dict[tuple[str, int, str], Session]:
+    if not asked.meter.is_duration:
+        return {}
+    sessions = asked.live.usage.open_sessions(asked.customer, asked.meter.key)
+    # Here nothing is read from windows, so nothing is counted yet.
+    return {
+        session.identity: replace(session, counted_until=session.start)
+        for session in sessions
+        if asked.wants(session.dimensions)
+    }
+
+
+def _hours(asked: Asked, first: int, running: Mapping[tuple[str, int, str], Session]) -> Iterator[int]:
+    """The hours that can hold anything: those of which a window is kept, those just begun, those of open sessions."""
+    end = asked.grid.end
+    known = set(asked.live.usage.hours(asked.customer, asked.meter.key, first, end))
+    # What has just arrived may not be folded yet.
+    known |= set(range(floor(asked.now, HOUR) - HOUR, asked.now + asked.live.acceptance.future + 1, HOUR))
+    earliest = min((session.start for session in running.values()), default=None)
+    if earliest is not None:
+        known |= set(range(floor(max(first, earliest), HOUR), min(end, asked.now + 1), HOUR))
+    yield from sorted(hour for hour in known if first < hour + HOUR and hour < end)
+
+
+def _event_minutes(asked: Asked, hour: int, first: int) -> Iterator[tuple[int, Tallies]]:
+    end = asked.grid.end
+    read = asked.live.raw_events.minutes(asked.customer, asked.meter.key, hour, first, end - 1)
+    for minute, events in read:
+        tallies: defaultdict[Dimensions, list[Tally]] = defaultdict(list)
+        for (_, dimensions), tally in fold(asked.meter, events).slots.items():
+            if asked.wants(dimensions):
+                tallies[asked.group(dimensions)].append(tally)
+        if tallies:
+            yield minute, _joined(tallies)
+
+
+def _session_minutes(
+    asked: Asked, hour: int, first: int, running: dict[tuple[str, int, str], Session]
+) -> Iterator[tuple[int, Tallies]]:
+    """The parts of an hour's sessions; `running` loses those that turn out to have ended meanwhile."""
+    start, end = max(first, hour), min(asked.grid.end, hour + HOUR)
+    minutes: defaultdict[int, defaultdict[Dimensions, list[Tally]]] = defaultdict(lambda: defaultdict(list))
+    for session in latest_sessions(asked.live.raw_events.facts(asked.customer, asked.meter.key, hour)):
+        if session.counted_until is None:
+            running.pop(session.identity, None)
+        if session.counted_until is None and session.counts and asked.wants(session.dimensions):
+            for minute, tally in _parts(session, asked.meter, start, end):
+                minutes[minute][asked.group(session.dimensions)].append(tally)
+    for session in running.values():
+        for minute, tally in accrued(session, asked, start, end):
+            minutes[minute][asked.group(session.dimensions)].append(tally)
+    for minute in sorted(minutes):
+        yield minute, _joined(minutes[minute])
+
+
+def _parts(session: Session, meter: Meter, start: int, end: int) -> Iterator[tuple[int, Tally]]:
+    last = session.start if session.end is None else max(session.start, session.end - 1)
+    for minute in range(floor(max(session.start, start), MINUTE), min(last + 1, end), MINUTE):
+        part = part_of(session, meter, minute, minute + MINUTE)
+        begun = 1 if minute <= session.start < minute + MINUTE else 0
+        if part or begun:
+            yield minute, Tally(events=begun, quantity=part)
+
+
+def _joined(tallies: Mapping[Dimensions, list[Tally]]) -> Tallies:
+    return {group: reduce(merge_tallies, several) for group, several in tallies.items()}

@@ -1,0 +1,94 @@
+"""The webhook's door: nothing unsigned passes, and nothing of a message but its object's id is believed."""
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+
+from adapters.clock import real_now
+from handlers import stripe_webhook
+from tests.handlers.street import WEBHOOK_SECRET, Street, http_event
+
+
+def signed(body: str, secret: str = WEBHOOK_SECRET, late_seconds: int = 0) -> str:
+    at = real_now() // 1000 - late_seconds
+    return f"t={at},v1={hmac.new(secret.encode(), f'{at}.{body}'.encode(), hashlib.sha256).hexdigest()}"
+
+
+def knock(body: str, signature: str) -> tuple[int, Any]:
+    event = http_event("POST", "/v1/stripe/webhook", body, headers={"stripe-signature": signature})
+    answer = stripe_webhook.handler(event, None)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def message(kind: str, identity: str | None = "x_1") -> str:
+    return json.dumps({"type": f"{kind}.happened", "data": {"object": {"object": kind, "id": identity}}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "queue", "sent"),
+    [
+        ("payment_intent", "TOP_UP", {"payment_intent": "x_1"}),
+        ("invoice", "COLLECT", {"stripe_invoice": "x_1"}),
+    ],
+)
+def test_an_object_is_handed_to_whoever_knows_it(street: Street, kind: str, queue: str, sent: dict[str, str]) -> None:
+    body = message(kind)
+    assert knock(body, signed(body)) == (200, {"received": True})
+    assert street.queues[queue] == [sent]
+
+
+@pytest.mark.parametrize("body", [message("charge"), message("invoice", None), "{}", "[]", '{"data": null}', "1"])
+def test_what_is_not_for_us_is_acknowledged_and_dropped(street: Street, body: str) -> None:
+    assert knock(body, signed(body))[0] == 200
+    assert not any(street.queues.values())
+
+
+BODY = message("invoice")
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "",
+        "v1=0,t=0",
+        "t=1,t=2,v1=0",
+        "t=99999999999999999999,v1=0",
+        "t=²,v1=0",
+        f"t={real_now() // 1000},v1=é",
+        signed(BODY, "whsec_of_somebody_else"),
+        signed(BODY + " "),
+        signed(BODY, late_seconds=301),
+        signed(BODY, late_seconds=-400),
+        signed(BODY).replace("v1=", "v0="),
+    ],
+    # They hold the time of day: names that stay.
+    ids=[
+        *("none", "short", "two-times", "long-time", "odd-digit", "not-ascii"),
+        *("other-secret", "other-body", "late", "ahead", "other-scheme"),
+    ],
+)
+def test_what_stripe_did_not_sign_just_now_is_refused(street: Street, signature: str) -> None:
+    status, answer = knock(BODY, signature)
+    assert (status, answer["code"]) == (400, "signature")
+    assert not any(street.queues.values())
+
+
+def test_while_a_secret_is_being_replaced_either_of_the_two_signs(street: Street) -> None:
+    street.secrets["stripe_webhook_secrets"] = ["whsec_old", "whsec_new"]
+    for secret in ("whsec_old", "whsec_new"):
+        assert knock(BODY, signed(BODY, secret))[0] == 200
+    both = signed(BODY, "whsec_other") + "," + signed(BODY, "whsec_new").partition(",")[2]
+    assert knock(BODY, both)[0] == 200
+
+
+def test_before_the_operator_put_a_secret_there_nothing_passes(street: Street) -> None:
+    street.secrets.clear()
+    assert knock(BODY, signed(BODY, ""))[0] == 400
+
+
+def test_what_is_signed_but_no_json_is_refused(street: Street) -> None:
+    assert knock("{", signed("{"))[0] == 400
+    assert not any(street.queues.values())

@@ -1,0 +1,188 @@
+"""GET /v1/usage: windows of every length from the same events, gaps, filters and pages."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from metering.times import DAY, HOUR, MINUTE, format_time
+from tests.handlers.street import NOW, Street, edge, used
+
+BEGAN = NOW - HOUR
+
+
+def usage(street: Street, meter: str = "requests", **query: str) -> list[dict[str, Any]]:
+    """All rows, a few at a time."""
+    rows: list[dict[str, Any]] = []
+    following = ""
+    while True:
+        asked = {
+            "customer": "acme",
+            "meter": meter,
+            "limit": "3",
+            **query,
+            **({"next": following} if following else {}),
+        }
+        answer = street.does("GET", "/v1/usage", query=asked)
+        assert len(answer["rows"]) <= int(asked["limit"])
+        rows += answer["rows"]
+        following = answer["next"]
+        if not following:
+            return rows
+
+
+def cells(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(row["start"][11:16], *row["dimensions"].values(), row["quantity"], row["events"]) for row in rows]
+
+
+def test_minutes_are_served_from_the_events_themselves(street: Street) -> None:
+    street.post(used("a", 0, "1"), used("b", 0, "2"), used("c", 7, "4"), used("c", 7, "5", revision=1))
+    street.post(used("d", 8, "9"), used("d", 8, void=True, revision=1))
+    # Not folded yet, and there all the same.
+    assert cells(usage(street, window="minute")) == [("15:00", "3", 2), ("15:07", "5", 1)]
+    street.flow()
+    assert cells(usage(street, window="minute")) == [("15:00", "3", 2), ("15:07", "5", 1)]
+
+
+def test_a_session_is_cut_by_the_minute(street: Street) -> None:
+    street.post(edge("start", 1), edge("stop", 3), edge("start", 58, "2"))
+    street.flow()
+    rows = usage(street, "runtime", window="minute", to=format_time(NOW))
+    # Two GB for two minutes; then one that runs, up to now.
+    assert cells(rows) == [
+        ("15:01", "120000", 1),
+        ("15:02", "120000", 0),
+        ("15:58", "120000", 1),
+        ("15:59", "120000", 0),
+    ]
+
+
+def test_a_session_that_just_ended_counts_once_though_its_window_is_behind(street: Street) -> None:
+    street.post(edge("start", 1))
+    street.flow()
+    street.post(edge("stop", 3))
+    records, street.streams["pair"] = street.streams["pair"], []
+    street.run("pair", records)  # the facts are there, the window is not
+    assert cells(usage(street, "runtime", window="minute")) == [("15:01", "120000", 1), ("15:02", "120000", 0)]
+
+
+@pytest.mark.parametrize(("query", "starts"), [
+    ({"from": "2026-11-20T15:07:30Z"}, ["15:07"]),
+    ({"to": "2026-11-20T15:07:59Z"}, ["15:00"]),
+    ({"where.provider": "gcp"}, ["15:07"]),
+    ({"where.provider": "gcp", "where.region": "x"}, []),
+])  # fmt: skip
+def test_minutes_are_cut_and_filtered(street: Street, query: dict[str, str], starts: list[str]) -> None:
+    street.post(used("a", 0), used("b", 7, dimensions={"provider": "gcp"}))
+    assert [row["start"][11:16] for row in usage(street, window="minute", **query)] == starts
+
+
+def test_minutes_older_than_the_events_are_refused_and_never_told_as_zero(street: Street) -> None:
+    query = {"customer": "acme", "meter": "requests", "window": "minute", "from": format_time(NOW - 51 * DAY)}
+    status, told = street.call("GET", "/v1/usage", query=query)
+    assert (status, told["code"]) == (400, "invalid")
+    assert "50 days" in told["detail"]
+
+
+@pytest.mark.parametrize(("zone", "window", "starts"), [
+    ("UTC", "hour", ["14:00", "15:00"]),
+    ("Asia/Kathmandu", "hour", ["14:15", "15:15"]),
+    ("UTC", "day", ["00:00"]),
+    ("Asia/Kolkata", "day", ["18:30"]),
+    ("UTC", "week", ["00:00"]),
+    ("UTC", "year", ["00:00"]),
+])  # fmt: skip
+def test_windows_are_those_of_the_zone(street: Street, zone: str, window: str, starts: list[str]) -> None:
+    street.post(used("a", -30), used("b", 20))
+    street.flow()
+    rows = usage(street, window=window, timezone=zone, **{"from": "2026-01-01T00:00:00Z"})
+    assert [row["start"][11:16] for row in rows] == starts
+    assert sum(int(row["quantity"]) for row in rows) == 2
+
+
+def test_a_window_is_shown_as_far_as_it_was_asked_for(street: Street) -> None:
+    street.post(used("a", 20))
+    street.flow()
+    query = {"from": "2026-11-20T15:15:00Z", "to": "2026-11-20T15:30:00Z"}
+    [row] = usage(street, window="day", **query)
+    assert (row["start"], row["end"]) == (query["from"], query["to"])
+
+
+def test_gaps_are_filled_up_to_now_with_the_combinations_that_occur(street: Street) -> None:
+    street.post(used("a", -60), used("b", 0, dimensions={"provider": "gcp"}))
+    street.flow()
+    query = {"window": "hour", "fill": "zero", "from": "2026-11-20T13:00:00Z", "to": "2026-11-21T00:00:00Z"}
+    assert cells(usage(street, **query)) == [("13:00", "0", 0), ("14:00", "1", 1), ("15:00", "1", 1), ("16:00", "0", 0)]
+    assert cells(usage(street, **query, group_by="provider")) == [
+        *(("13:00", "aws", "0", 0), ("13:00", "gcp", "0", 0), ("14:00", "aws", "1", 1), ("14:00", "gcp", "0", 0)),
+        *(("15:00", "aws", "0", 0), ("15:00", "gcp", "1", 1), ("16:00", "aws", "0", 0), ("16:00", "gcp", "0", 0)),
+    ]
+
+
+def test_minutes_are_filled_too(street: Street) -> None:
+    street.post(used("a", 57), used("b", 59, dimensions={"provider": "gcp"}))
+    street.flow()
+    query = {"window": "minute", "fill": "zero", "from": format_time(NOW - 4 * MINUTE)}
+    rows = [("15:56", "0"), ("15:57", "1"), ("15:58", "0"), ("15:59", "1"), ("16:00", "0")]
+    assert [each[:2] for each in cells(usage(street, **query))] == rows
+    assert len(usage(street, **query, group_by="provider")) == 10
+
+
+def test_a_total_is_zero_where_nothing_was_used_and_zeros_are_asked_for(street: Street) -> None:
+    assert usage(street) == []
+    assert [row["quantity"] for row in usage(street, fill="zero")] == ["0"]
+
+
+def test_rows_that_come_meanwhile_move_no_page(street: Street) -> None:
+    street.post(*(used(str(minute), minute) for minute in range(6)))
+    query = {"customer": "acme", "meter": "requests", "window": "minute", "limit": "2"}
+    first = street.does("GET", "/v1/usage", query=query)
+    street.post(used("late", -5))
+    street.advance("2026-12-02T00:00:00Z")  # even the running period is another one by now
+    second = street.does("GET", "/v1/usage", query={**query, "next": first["next"]})
+    assert [row["start"][11:16] for row in first["rows"] + second["rows"]] == ["15:00", "15:01", "15:02", "15:03"]
+
+
+@pytest.mark.parametrize("query", [
+    {"window": "fortnight"}, {"timezone": "Mars/Olympus"}, {"timezone": "../etc"}, {"group_by": "vm"},
+    {"where.vm": "1"}, {"fill": "null"}, {"next": "1"}, {"next": "W10"}, {"limit": "0"},
+    {"from": "2027-01-01T00:00:00Z"},
+])  # fmt: skip
+def test_what_makes_no_sense_is_refused(street: Street, query: dict[str, str]) -> None:
+    status, told = street.call("GET", "/v1/usage", query={"customer": "acme", "meter": "requests", **query})
+    assert (status, told["code"]) == (400, "invalid"), told
+
+
+def test_the_next_of_one_question_is_no_answer_to_another(street: Street) -> None:
+    street.post(used("a", 0), used("b", 1))
+    query = {"customer": "acme", "meter": "requests", "window": "minute", "limit": "1"}
+    following = street.does("GET", "/v1/usage", query=query)["next"]
+    assert street.call("GET", "/v1/usage", query={**query, "next": following, "limit": "5"})[0] == 200
+    assert street.call("GET", "/v1/usage", query={**query, "next": following, "window": "hour"})[0] == 400
+    assert street.call("GET", "/v1/events", query={**query, "next": following})[0] == 400
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    st.lists(st.tuples(st.sampled_from(["start", "stop"]), st.integers(-90, 59), st.sampled_from("12")), max_size=6),
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(-90, 59), st.sampled_from(["1", "2.5"])), max_size=6),
+    st.sampled_from(["UTC", "Asia/Kathmandu", "Europe/Berlin"]),
+)
+def test_windows_of_every_length_add_up_to_the_same(
+    build: Callable[[], Street], edges: list[Any], events: list[Any], zone: str
+) -> None:
+    street = build()
+    street.prepare()
+    street.post(*(edge(*each) for each in edges), *(used(*each) for each in events))
+    street.flow()
+    for meter in ("requests", "runtime"):
+        sums = set()
+        for unit in ("minute", "hour", "day", "week", "month", "year", "total"):
+            rows = usage(street, meter, window=unit, timezone=zone, limit="1000", group_by="provider")
+            sums.add((sum(Fraction(row["quantity"]) for row in rows), sum(row["events"] for row in rows)))
+        assert len(sums) == 1, (meter, sums)
