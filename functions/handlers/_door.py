@@ -1,6 +1,8 @@
 """What every door has: a logger, metrics, and the words of HTTP. Nothing here knows a table."""
 
 import base64
+import gzip
+import io
 import json
 import zlib
 from collections.abc import Mapping
@@ -86,16 +88,26 @@ def body_of(event: Mapping[str, Any], most_bytes: int) -> bytes:
     raw = event.get("body") or ""
     try:
         body = base64.b64decode(raw) if event.get("isBase64Encoded") else raw.encode()
-        if header(event, "content-encoding").lower() == "gzip":
-            unpacker = zlib.decompressobj(wbits=31)
-            body = unpacker.decompress(body, most_bytes + 1)
-            if len(body) <= most_bytes and not unpacker.eof:
-                raise Invalid("the gzip body is cut short")
-    except (ValueError, zlib.error) as error:
-        raise Invalid(error.detail if isinstance(error, Invalid) else "the body cannot be decoded") from None
+    except ValueError:
+        raise Invalid("the body cannot be decoded") from None
+    encoding = header(event, "content-encoding").strip().lower()
+    if encoding in {"gzip", "x-gzip"}:
+        body = _unpacked(body, most_bytes)
+    elif encoding not in {"", "identity"}:
+        raise Invalid("the only content encoding is gzip")
     if len(body) > most_bytes:
         raise TooLarge(f"a request holds at most {most_bytes // 1024 // 1024} MB")
     return body
+
+
+def _unpacked(packed: bytes, most_bytes: int) -> bytes:
+    # All of its members: several packed files one after the other are a packed file too.
+    try:
+        return gzip.GzipFile(fileobj=io.BytesIO(packed)).read(most_bytes + 1)
+    except EOFError:
+        raise Invalid("the gzip body is cut short") from None
+    except (OSError, zlib.error):
+        raise Invalid("the body is not gzip") from None
 
 
 def header(event: Mapping[str, Any], name: str) -> str:

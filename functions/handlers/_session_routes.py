@@ -35,6 +35,8 @@ def get_sessions() -> Response[str]:
         raise Invalid("`status` must be open, closed or anomalous")
     after, now = place(), live.clock()
     since, until = query_time("from"), query_time("to")
+    if since is not None and until is not None and since >= until:
+        raise Invalid("`from` must lie before `to`")
     # A page looks back as far as the first one did.
     start = after[0] if after else now - DAY if since is None else since
     end = now + live.acceptance.future if until is None else until

@@ -1,10 +1,12 @@
 """POST /v1/events: judge each event, write what is good, answer when it is durable. Laws 4.1, 4.2 and 4.8."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from adapters.dynamo import available
 from adapters.items import Item, string
 from handlers import _live
-from handlers._door import answer, body_of, header, refuse
+from handlers._door import answer, body_of, refuse
 from handlers._live import Live
 from metering.arrival import MOST_BYTES, read_events
 from metering.errors import TaximeterError
@@ -15,13 +17,13 @@ from metering.sessions import resource_of
 from metering.times import hour_name
 
 
-def ingest(body: bytes, content_type: str, live: Live) -> tuple[int, list[Rejection]]:
+def ingest(body: bytes, headers: Mapping[str, str], live: Live) -> tuple[int, list[Rejection]]:
     """Accept the good events of a request; returns how many, and why the others are refused.
 
     Raises:
         Invalid, TooLarge: the request as a whole cannot be read.
     """
-    read = read_events(body, content_type)
+    read = read_events(body, headers.get("content-type") or "", headers)
     events = [event for event in read if isinstance(event, Event)]
     remembered = live.remembered
     meters = remembered.meters({event.meter for event in events})
@@ -73,7 +75,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """HTTP API, payload format 2.0."""
     try:
         body = body_of(event, MOST_BYTES)
-        accepted, rejections = ingest(body, header(event, "content-type").lower(), _live.live)
+        with available():
+            accepted, rejections = ingest(body, event.get("headers") or {}, _live.live)
     except TaximeterError as error:
         return refuse(error)
     told = {"accepted": accepted, "rejected": [rejection.as_json() for rejection in rejections]}
