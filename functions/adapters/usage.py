@@ -4,7 +4,7 @@
 |---|---|---|
 | window | `customer` | `hour#2026-11-20T16#meter` |
 | open | `customer` | `open#2026-11-20T16#meter`: the running sessions counted up to that hour |
-| minute, minute-open | `customer` | `minute#2026-11-20T16:05#meter`, `minute-open#…`: of heavy hours |
+| minute, minute-open | `customer` | `by-minute#2026-11-20T16:05#meter`, `by-minute-open#…`: of heavy hours |
 | day | `customer` | `day#2026-11-20#meter` |
 | closed | `customer` | `day#2026-11-20#`: the placeholder of a day, then its mark |
 | chunk | `customer` | behind the head of a large window (`adapters.windows`) |
@@ -30,6 +30,8 @@ from metering.windows import Slots, merge
 
 _TOMBSTONE_LIFE = 2 * DAY
 _LAST = "\U0010ffff"
+# Sorted before days and hours, so that hours and running sessions are one stretch of the partition.
+_MINUTES, _MINUTES_OPEN = "by-minute", "by-minute-open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,12 @@ class Frame:
     @property
     def sort(self) -> str:
         """The sort key of its window."""
-        return f"{self.grain}#{self.name}#{self.meter}"
+        return f"{'hour' if self.grain == 'hour' else _MINUTES}#{self.name}#{self.meter}"
 
     @property
     def open_sort(self) -> str:
         """The sort key of its running sessions."""
-        return f"{'open' if self.grain == 'hour' else 'minute-open'}#{self.name}#{self.meter}"
+        return f"{'open' if self.grain == 'hour' else _MINUTES_OPEN}#{self.name}#{self.meter}"
 
     def minute(self, minute: str) -> "Frame":
         """One of the minutes of this hour."""
@@ -88,12 +90,13 @@ class Usage:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def stored(self, frame: Frame) -> Stored:
-        """Read what is stored of a frame; call it before reading the frame's inputs."""
-        return Stored(
-            read_window(self._table, frame.customer, frame.sort),
-            read_window(self._table, frame.customer, frame.open_sort),
-        )
+    def stored(self, frame: Frame, *, of_sessions: bool) -> Stored:
+        """Read what is stored of a frame; call it before reading the frame's inputs.
+
+        Only the meters of sessions have running ones.
+        """
+        window = read_window(self._table, frame.customer, frame.sort)
+        return Stored(window, read_window(self._table, frame.customer, frame.open_sort) if of_sessions else None)
 
     def put(
         self, frame: Frame, slots: Slots, sessions: Sequence[Session], read: Stored, now: int, *, heavy: bool = False
@@ -122,14 +125,19 @@ class Usage:
 
     def minutes(self, hour: Frame) -> tuple[Slots, list[Session]]:
         """Merge what is stored of the minutes of an hour, windows before running sessions."""
-        first, first_open = f"minute#{hour.name}:", f"minute-open#{hour.name}:"
+        first, first_open = f"{_MINUTES}#{hour.name}:", f"{_MINUTES_OPEN}#{hour.name}:"
         windows = read_windows(self._table, hour.customer, first, f"{first}{_LAST}")
         running = read_windows(self._table, hour.customer, first_open, f"{first_open}{_LAST}")
         slots = [unpack_slots(part) for each in windows if _meter(each) == hour.meter for part in each.parts]
         return merge(*slots), _sessions(each for each in running if _meter(each) == hour.meter)
 
     def read(
-        self, customer: str, start: int, end: int, whole_until: int | None = None, cuts: Iterable[int] = ()
+        self,
+        customer: str,
+        start: int,
+        end: int | None,
+        whole_until: int | None = None,
+        cuts: Iterable[int] = (),
     ) -> Measured:
         """Read all meters of a customer: what touches [start, end), then the running sessions.
 
@@ -138,7 +146,7 @@ class Usage:
         Args:
             customer: whose.
             start: milliseconds.
-            end: milliseconds.
+            end: milliseconds; None for all that is there, which takes one Query less.
             whole_until: days that end by then may be read as wholes, their usage standing at the day's start; none
                 without it.
             cuts: instants at which the usage must be cuttable: the days around them are read by their hours.
@@ -149,21 +157,23 @@ class Usage:
             for window in windows:
                 slots[_meter(window)] += map(unpack_slots, window.parts)
         touched: set[int] = set()
-        for first, last in _gaps(floor(start, HOUR), end, sorted(days)):
-            for window in read_windows(self._table, customer, f"hour#{hour_name(first)}#", _hour_end(last)):
-                slots[_meter(window)] += map(unpack_slots, window.parts)
-                touched.add(floor(hour_of_name(window.sort.split("#")[1]), DAY))
         running: defaultdict[str, list[Session]] = defaultdict(list)
-        for window in read_windows(self._table, customer, "open#", f"open#{_LAST}"):
-            running[_meter(window)] += _sessions([window])
+        for first, last in _stretches(floor(start, HOUR), end, sorted(days)):
+            for window in read_windows(self._table, customer, first, last):
+                grain, hour, meter = window.sort.split("#", 2)
+                if grain == "open":
+                    running[meter] += _sessions([window])
+                else:
+                    slots[meter] += map(unpack_slots, window.parts)
+                    touched.add(floor(hour_of_name(hour), DAY))
         unclosed = [day for day in sorted(touched) if whole_until is not None and start <= day <= whole_until - DAY]
         return Measured({meter: merge(*several) for meter, several in slots.items()}, dict(running), tuple(unclosed))
 
     def _closed_days(
-        self, customer: str, start: int, end: int, whole_until: int | None, cuts: frozenset[int]
+        self, customer: str, start: int, end: int | None, whole_until: int | None, cuts: frozenset[int]
     ) -> dict[int, list[Window]]:
         """The days in [start, end) that are kept as wholes and may be read so, with their windows."""
-        last = min(end, whole_until or 0)
+        last = min(whole_until or 0, whole_until or 0 if end is None else end)
         if last - start < DAY:
             return {}
         days: dict[int, list[Window]] = {}
@@ -250,11 +260,15 @@ def _hour_end(end: int) -> str:
     return f"hour#{hour_name(end - 1)}#{_LAST}"
 
 
-def _gaps(start: int, end: int, days: Sequence[int]) -> list[tuple[int, int]]:
-    """What of [start, end) the days leave, as few stretches as there are."""
-    gaps = []
+def _stretches(start: int, end: int | None, days: Sequence[int]) -> list[tuple[str, str]]:
+    """The sort keys between which the hours stand that the days leave, then those of the running sessions."""
+    keys = []
     for day in days:
         if start < day:
-            gaps.append((start, day))
+            keys.append((f"hour#{hour_name(start)}#", _hour_end(day)))
         start = day + DAY
-    return [*gaps, (start, end)] if start < end else gaps
+    if end is None:
+        return [*keys, (f"hour#{hour_name(start)}#", f"open#{_LAST}")]
+    if start < end:
+        keys.append((f"hour#{hour_name(start)}#", _hour_end(end)))
+    return [*keys, ("open#", f"open#{_LAST}")]

@@ -62,8 +62,7 @@ def _place(session: Session) -> tuple[int, str, str]:
 
 def _is_wanted(row: Body, status: str) -> bool:
     # A session that something odd has ended is closed all the same.
-    ended = row["end"] is not None and row["closed_by"] != "orphan"
-    return not status or row["status"] == status or (status == "closed" and ended)
+    return not status or row["status"] == status or (status == "closed" and row["end"] is not None)
 
 
 def _sessions(

@@ -114,7 +114,7 @@ def look(customer: str, live: Live, now: int) -> View:
 
 
 def _measured(wallet: Wallet, account: Account, now: int, live: Live) -> Measured:
-    """The usage from the first open period, or where the next one begins, to as far ahead as events are accepted.
+    """The usage from the first open period on, or from where the next one begins.
 
     Days may be read whole that end an hour before the wallet was settled: nothing looks into them any more. Those in
     which a period begins or ends are read by their hours.
@@ -122,9 +122,9 @@ def _measured(wallet: Wallet, account: Account, now: int, live: Live) -> Measure
     starts = [period.start for period in wallet.periods]
     opening = account.first_instant if wallet.opened_until is None else wallet.opened_until
     starts += [] if opening is None else [opening]
-    until = max(now, wallet.settled_at) + live.acceptance.future + 1
+    start = min(starts, default=max(now, wallet.settled_at))
     cuts = [*starts, *(period.end for period in wallet.periods)]
-    return live.usage.read(wallet.customer, min(starts, default=until), until, wallet.settled_at - HOUR, cuts)
+    return live.usage.read(wallet.customer, start, None, wallet.settled_at - HOUR, cuts)
 
 
 Change = Callable[[View], tuple[Wallet, Sequence[Put]] | None]

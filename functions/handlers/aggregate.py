@@ -55,7 +55,7 @@ def refresh(partition: str, minutes: Iterable[str], live: Live) -> bool:
     hour, meter = _address(partition, live)
     touched = set(minutes)
     for _ in range(_ATTEMPTS):
-        stored = live.usage.stored(hour)
+        stored = live.usage.stored(hour, of_sessions=meter.is_duration)
         try:
             changed = _refresh(hour, meter, stored, touched, live)
         except ConditionFailed:
@@ -78,7 +78,7 @@ def _refresh(hour: Frame, meter: Meter, stored: Stored, touched: set[str], live:
 
 def _refresh_minute(hour: Frame, minute: str, meter: Meter, live: Live) -> None:
     frame = hour.minute(minute)
-    stored = live.usage.stored(frame)
+    stored = live.usage.stored(frame, of_sessions=meter.is_duration)
     addressed = live.events.hour(hour.customer, hour.meter, hour.name, minute)
     folded = _folded(hour, meter, addressed, live)
     live.usage.put(frame, folded.slots, folded.open, stored, live.clock())
