@@ -79,7 +79,7 @@ def create_key(
 def parked(*, name: Name = "Taximeter", port: Port = None, as_json: AsJson = False) -> None:
     """List the records that could not be processed, with the reasons."""
     for item in _parked(_deployment(name, port)):
-        told = {part: item[part] for part in ("function", "pk", "reason", "record")}
+        told = {part: str(item[part]) for part in ("function", "pk", "reason", "record")}
         typer.echo(json.dumps(told) if as_json else f"{told['function']}  {told['pk']}  {told['reason']}")
 
 
