@@ -137,7 +137,9 @@ def _hours(key: EdgeKey, session: Session, around: Neighbourhood, now: int, live
     first = start
     if session.counts and known.said == said and reach >= known.rolled > session.start:
         first = floor(known.rolled, HOUR)
-    hours = list(range(first, max(reach, known.end, session.start) + 1, HOUR))
+    # Where it is listed, and where it once was, is the hour that begins there.
+    last = max(known.end + 1 if known.rolled else known.end, session.start + 1, reach + 1 if listed else reach)
+    hours = list(range(first, last, HOUR))
     may_write = start > now - live.acceptance.past - _WRITTEN_LONGER
     return [start, *hours] if first > start and may_write else hours
 
