@@ -71,7 +71,7 @@ class DynamoTable:
         return items
 
     def query(
-        self, pk: str, first: str = "", last: str = "\U0010ffff", *, newest_first: bool = False
+        self, pk: str, first: str = "", last: str = "\U0010ffff", *, newest_first: bool = False, page: int = 0
     ) -> Iterator[Item]:
         """See `Table.query`."""
         first = first or "\x00"  # the least sort key that there can be
@@ -83,9 +83,10 @@ class DynamoTable:
             ExpressionAttributeValues=to_wire({":pk": pk, ":first": first, ":last": last}),
             ScanIndexForward=not newest_first,
             ConsistentRead=True,
+            PaginationConfig={"PageSize": page} if page else {},
         )
-        for page in pages:
-            yield from map(from_wire, page["Items"])
+        for each in pages:
+            yield from map(from_wire, each["Items"])
 
     def due(self, shard: str, until: int, most: int) -> list[Key]:
         """See `Table.due`."""

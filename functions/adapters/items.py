@@ -59,9 +59,12 @@ class Table(Protocol):
         """Read several items, in no particular order; missing ones are left out."""
 
     def query(
-        self, pk: str, first: str = "", last: str = "\U0010ffff", *, newest_first: bool = False
+        self, pk: str, first: str = "", last: str = "\U0010ffff", *, newest_first: bool = False, page: int = 0
     ) -> Iterator[Item]:
-        """Read a partition between two sort keys, both inclusive, page by page as far as it is consumed."""
+        """Read a partition between two sort keys, both inclusive, page by page as far as it is consumed.
+
+        A page is charged whole: `page` says how many items it holds, where few of many are wanted; else a megabyte.
+        """
 
     def due(self, shard: str, until: int, most: int) -> list[Key]:
         """Read from the index `due` the keys that are due by an instant, earliest first; a moment behind."""

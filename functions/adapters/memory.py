@@ -1,5 +1,6 @@
 """The in-memory twin of a table: the same contract (tests/adapters runs both), for tests and simulations."""
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 
 from adapters.items import Absent, Below, Condition, ConditionFailed, Equals, Item, Key, Put, integer, string
@@ -16,7 +17,12 @@ class MemoryTable:
 
     def __init__(self, changes: Callable[[Item | None, Item], None] = lambda _old, _new: None) -> None:
         self._items: dict[Key, Item] = {}
+        self._partitions: dict[str, list[str]] = {}  # the sort keys of each, in order
         self.changes = changes
+
+    def all(self) -> list[Item]:
+        """Everything that it holds, in the order of the keys."""
+        return [dict(self._items[key]) for key in sorted(self._items)]
 
     def get(self, pk: str, sk: str) -> Item | None:
         """See `Table.get`."""
@@ -28,11 +34,18 @@ class MemoryTable:
         return [dict(self._items[key]) for key in sorted(set(keys)) if key in self._items]
 
     def query(
-        self, pk: str, first: str = "", last: str = "\U0010ffff", *, newest_first: bool = False
+        self,
+        pk: str,
+        first: str = "",
+        last: str = "\U0010ffff",
+        *,
+        newest_first: bool = False,
+        page: int = 0,  # noqa: ARG002 - memory has no pages
     ) -> Iterator[Item]:
         """See `Table.query`."""
-        keys = sorted((key for key in self._items if key[0] == pk and first <= key[1] <= last), reverse=newest_first)
-        return iter([dict(self._items[key]) for key in keys])
+        sorts = self._partitions.get(pk, [])
+        found = sorts[bisect_left(sorts, first) : bisect_right(sorts, last)]
+        return iter([dict(self._items[pk, sort]) for sort in (reversed(found) if newest_first else found)])
 
     def due(self, shard: str, until: int, most: int) -> list[Key]:
         """See `Table.due`."""
@@ -65,12 +78,15 @@ class MemoryTable:
         for put in puts:
             old = self._items.get(_key(put.item))
             if old != put.item:
+                if old is None:
+                    insort(self._partitions.setdefault(string(put.item, "pk"), []), string(put.item, "sk"))
                 self._items[_key(put.item)] = dict(put.item)
                 self.changes(old, dict(put.item))
 
     def delete(self, pk: str, sk: str) -> None:
         """See `Table.delete`."""
-        self._items.pop((pk, sk), None)
+        if self._items.pop((pk, sk), None) is not None:
+            self._partitions[pk].remove(sk)
 
 
 def _key(item: Item) -> Key:

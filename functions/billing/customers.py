@@ -115,6 +115,10 @@ class PlanChange:
     splits: bool = True
 
 
+class NoCurrency(Invalid):
+    """There is nothing to charge in: neither the customer nor a plan has named a currency yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A customer and the history of its plans, in the order of `effective_at`: all that billing asks about it."""
@@ -127,10 +131,10 @@ class Account:
         """The one currency of its plan, credits and invoices.
 
         Raises:
-            Invalid: neither the customer nor a plan has named one yet.
+            NoCurrency: neither the customer nor a plan has named one yet.
         """
         if self.customer.currency is None:
-            raise Invalid("the customer has no currency yet: name one, or a plan")
+            raise NoCurrency("the customer has no currency yet: name one, or a plan")
         return self.customer.currency
 
     @property

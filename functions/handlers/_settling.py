@@ -96,7 +96,7 @@ def look(customer: str, live: Live, now: int) -> View:
 
     Raises:
         NotFound: there is no such customer.
-        Invalid: the customer has no currency yet.
+        NoCurrency: the customer has no currency yet.
     """
     stored = live.ledger.stored(customer)
     account = live.catalog.account(customer)
@@ -138,7 +138,7 @@ def settle_customer(customer: str, live: Live, now: int, change: Change | None =
 
     Raises:
         NotFound: there is no such customer.
-        Invalid: the customer has no currency yet; or what `change` raises.
+        NoCurrency: the customer has no currency yet; or what `change` raises.
         Unavailable: others kept writing it.
     """
     for _ in range(_ATTEMPTS):

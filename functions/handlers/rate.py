@@ -6,6 +6,7 @@ from typing import Any
 
 from adapters.events import EdgeKey
 from adapters.ledger import SHARDS
+from billing.customers import NoCurrency
 from handlers import _live
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
@@ -22,8 +23,8 @@ def rate_customers(customers: Iterable[str], live: Live, now: int) -> None:
     for customer in sorted(set(customers)):
         try:
             rate_customer(customer, live, now)
-        except NotFound:
-            continue  # deleted meanwhile, with all that was owed
+        except (NotFound, NoCurrency):
+            continue  # deleted meanwhile, with all that was owed; or there is nothing to charge yet, and no wallet
         except UNPROCESSABLE as error:
             logger.exception("parked", extra={"customer": customer})
             count("ParkedRecords")
@@ -32,9 +33,11 @@ def rate_customers(customers: Iterable[str], live: Live, now: int) -> None:
 
 
 def rate_customer(customer: str, live: Live, now: int) -> None:
-    """Settle one wallet, have pair look at sessions that ended by time or outlived a day, keep past days as wholes."""
-    if live.catalog.account(customer).customer.currency is None:
-        return  # without a plan or a currency there is nothing to charge and no wallet
+    """Settle one wallet, have pair look at sessions that ended by time or outlived a day, keep past days as wholes.
+
+    Raises:
+        NotFound, NoCurrency: there is no such customer, or nothing to charge it in.
+    """
     view = settle_customer(customer, live, now)
     for meter, session in view.overdue_sessions():
         key = EdgeKey(customer, meter, session.resource, session.start)

@@ -4,6 +4,7 @@ import typer
 
 from taximeter import local, offline, operator
 from taximeter.demo.command import demo
+from taximeter.importing.command import import_
 
 main = typer.Typer(
     name="taximeter",
@@ -23,6 +24,7 @@ for _command in (
     offline.simulate,
 ):
     main.command()(_command)
+main.command("import")(import_)
 main.add_typer(operator.keys, name="keys")
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The Events table: what happened, and the edges that the sessions around an instant depend on."""
 
 from decimal import Decimal
+from random import Random
 from typing import Any, Literal
 
 import pytest
@@ -214,3 +215,41 @@ def test_a_resource_with_thousands_of_edges_is_read_in_part(bench: Bench) -> Non
         *(edge(kind, 10 * number + late) for number in range(600) for kind, late in (("start", 0), ("stop", 5))),  # type: ignore[arg-type]  # start and stop
     )
     assert around(events, 3005) == ["start3000", "stop3005", "start3010"]
+
+
+class Asked(MemoryTable):
+    """A table that counts its queries."""
+
+    queries = 0
+
+    def query(self, *args: Any, **named: Any) -> Any:
+        self.queries += 1
+        return super().query(*args, **named)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_wherever_edges_lie_in_a_long_partition_their_sessions_are_what_the_whole_would_give(seed: int) -> None:
+    random = Random(seed)  # noqa: S311 - it chooses cases
+    made = [
+        edge("start" if random.random() < 0.5 else "stop", random.randint(0, 60), f"{number}", void=number % 9 == 0)
+        for number in range(random.randint(10, 60))
+    ]
+    events = with_edges(MemoryTable(), *made)
+    whole = pair(made, METER, NOON + HOUR)
+    for first in (0, 7, 30, 55, 60):
+        last = first + random.randint(0, 10)
+        found = events.around(key(first), NOON + first, NOON + last)
+        part = pair(found.edges, METER, NOON + HOUR)
+        ends = NOON + last if found.end is None else min(NOON + last, found.end - 1)
+        assert [each for each in part if NOON + first <= each.start <= ends] == [
+            each for each in whole if NOON + first <= each.start <= ends
+        ]
+
+
+def test_the_newest_edges_are_read_at_once() -> None:
+    table = Asked()
+    events = with_edges(table, edge("start", 10), edge("stop", 20))
+    for at in (10, 20):
+        table.queries = 0
+        events.around(key(at), NOON + at, NOON + at)
+        assert table.queries == 1

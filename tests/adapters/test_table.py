@@ -105,6 +105,8 @@ def test_a_query_reads_a_partition_in_the_order_of_its_sort_keys(table: Table) -
     table.put_many([item(name) for name in reversed(names)] + [{"pk": "other", "sk": "a"}])
     assert [found["sk"] for found in table.query("acme")] == names
     assert [found["sk"] for found in table.query("acme", newest_first=True)] == names[::-1]
+    for page in (1, 3, len(names), 100):
+        assert [found["sk"] for found in table.query("acme", page=page)] == names
     assert [found["sk"] for found in table.query("acme", "a#1", "b")] == ["a#1", "a#10", "a#2", "aa", "b"]
     assert [found["sk"] for found in table.query("acme", "b", newest_first=True)] == names[5:][::-1]
     assert [found["sk"] for found in table.query("acme", last="a")] == ["a"]
