@@ -24,7 +24,7 @@ _FUNCTIONS = _ROOT / "functions"
 _LOCK = _ROOT / "requirements.lock"
 
 # What the functions import beside the standard library and the runtime's own boto3.
-RUNTIME = ("aws-lambda-powertools", "iso4217", "pydantic", "stripe", "tzdata")
+RUNTIME = ("aws-lambda-powertools", "pydantic", "stripe", "tzdata")
 # The rest of functions/ is for users' machines, or for readers.
 _LEFT_OUT = ("taximeter", "__pycache__")
 
@@ -53,13 +53,23 @@ def build(platform: Platform, root: Path = _ROOT / ".build") -> Path:
             target = folder / path.relative_to(_FUNCTIONS)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+        _describe(folder / "portal")
         for package in sorted({path.relative_to(_FUNCTIONS).parts[0] for path in sources}):
             _compile(folder / package, folder, interpreter)
 
     digest = hashlib.sha256(libraries.name.encode() + Path(__file__).read_bytes())
-    for path in sources:
-        digest.update(path.relative_to(_FUNCTIONS).as_posix().encode() + b"\0" + path.read_bytes())
+    named = [(path.relative_to(_FUNCTIONS), path) for path in sources]
+    named += [(path.relative_to(_ROOT), path) for path in sorted((_ROOT / "infra" / "openapi").glob("*.py"))]
+    for name, path in named:
+        digest.update(name.as_posix().encode() + b"\0" + path.read_bytes())
     return _once(root / platform / "asset", digest.hexdigest(), fill)
+
+
+def _describe(folder: Path) -> None:
+    """Put the API's document beside the pages; it is made here, so that no function has to make it."""
+    from infra.openapi.build import write  # noqa: PLC0415 - it imports every handler, which only a build needs
+
+    write(folder)
 
 
 def _sources() -> list[Path]:
@@ -148,19 +158,6 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _locked(name: str) -> str:
-    """The lock's lines about one distribution: its version and hashes.
-
-    Raises:
-        KeyError: The lock does not name it.
-    """
-    blocks = re.split(r"(?m)^(?=[a-z0-9])", _LOCK.read_text(encoding="utf-8"))
-    found = [block for block in blocks if re.match(rf"{re.escape(name)}==", block)]
-    if not found:
-        raise KeyError(name)
-    return found[0]
-
-
 def _copy_installed(folder: Path) -> None:
     for distribution in _installed():
         for file in distribution.files or ():
@@ -173,21 +170,15 @@ def _copy_installed(folder: Path) -> None:
 
 
 def _download(folder: Path) -> None:
-    """Install the locked wheels for Lambda's platform, checked against their hashes.
-
-    Older versions of pip take hashes from requirements only, and not from constraints.
-    """
-    wanted = folder.with_suffix(".requirements")
-    wanted.write_text("".join(_locked(_plain(each.name)) for each in _installed()), encoding="utf-8")
+    """Install the locked wheels for Lambda's platform, checked against their hashes."""
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"),
         *("--target", str(folder), "--only-binary=:all:"),
         *("--implementation", "cp", "--python-version", LAMBDA_PYTHON),
         *("--platform", "manylinux_2_28_aarch64", "--platform", "manylinux2014_aarch64"),
-        *("--require-hashes", "--no-deps", "--requirement", str(wanted)),
+        *("--require-hashes", "--constraint", str(_LOCK), *RUNTIME),
     ]
     done = subprocess.run(command, check=False)  # noqa: S603 - our own command, no shell
-    wanted.unlink()
     if done.returncode != 0:
         message = "the wheels for Lambda could not be installed"
         raise RuntimeError(message)

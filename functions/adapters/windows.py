@@ -15,7 +15,7 @@ from metering.packing import digest
 from metering.spreading import parts_needed
 
 MOST_BYTES = 64 * 1024
-"""Of a part: what a change of one dimension combination rewrites at the most."""
+"""Of a part: about what a change of one dimension combination rewrites at the most."""
 
 _READINGS = 8
 
@@ -103,8 +103,7 @@ def write_window(
         Unavailable: the table did not take everything.
     """
     parts = spread(max(1, len(read.names)) if read else 1)
-    needed = parts_needed([len(part) for part in parts], MOST_BYTES)
-    if needed > len(parts):
+    while (needed := parts_needed([len(part) for part in parts], MOST_BYTES)) != len(parts):
         parts = spread(needed)
     if read and read.parts == parts and all(read.head.get(name) == value for name, value in extra.items()):
         return False
