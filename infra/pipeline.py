@@ -78,7 +78,7 @@ class Pipeline(Construct):
             timeout_seconds=120,
             may=[
                 grants.on_table(data.events, "Query"),
-                grants.on_table(data.usage, "GetItem", "PutItem"),
+                grants.on_table(data.usage, *grants.WINDOWS),
                 grants.on_table(data.catalog, *grants.READ),
                 grants.on_table(data.ledger, "PutItem"),
             ],
@@ -98,6 +98,8 @@ class Pipeline(Construct):
             may=[
                 *settling(self._shared),
                 grants.on_due_index(data.ledger),
+                # It keeps past days as wholes.
+                grants.on_table(data.usage, *grants.WINDOWS),
                 # It pokes sessions that reached their longest duration.
                 grants.on_table(data.events, "PutItem"),
                 grants.to_queue(queue),
@@ -105,7 +107,7 @@ class Pipeline(Construct):
             environment={"RATE_QUEUE_URL": queue.queue_url},
             dead_letters=self._messages.undelivered,
         )
-        rate.consume_stream(_stream(data.usage), {"eventName": _FRESH}, self._shared)
+        rate.consume_stream(_stream(data.usage), _kinds("window", "open"), self._shared)
         rate.consume_queue(queue, most_at_once=10)
         EventEvery(
             self,

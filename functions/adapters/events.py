@@ -3,7 +3,7 @@
 | kind | partition | sort key |
 |---|---|---|
 | usage | `customer#meter#hour` | `minute#hash-of-content` |
-| facts | `customer#meter#hour` | `facts#hash-of-content` |
+| facts | `customer#meter#hour` | `minute#facts#hash-of-content`: of the minute in which their sessions start |
 | edge | `customer#meter#resource` | `timestamp#id#revision#hash-of-content` |
 | published | `customer#meter#resource` | `timestamp#id#~` (beside the session's start edge) |
 | poke | `customer#meter#resource` | `timestamp#~poke#reason` |
@@ -11,7 +11,8 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import chain, groupby, islice
 from typing import Any
 
@@ -21,11 +22,11 @@ from metering.errors import Unreadable
 from metering.events import Event, live
 from metering.packing import digest
 from metering.segments import Segment, unpack
-from metering.sessions import Session
 from metering.times import DAY, MINUTE, floor
 from metering.window_items import unpack_facts
 from metering.windows import Fact
 
+_EDGES = ("edge", "published")  # the second keeps the start edge of a session
 KEPT_LONGER = 15 * DAY
 """How long a segment outlives `accept_past` (law 4.8)."""
 
@@ -49,18 +50,44 @@ class EdgeKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbourhood:
-    """The edges of one resource around some instants, and the furthest ends published of the sessions among them.
+class Published:
+    """What is remembered of a session whose facts reached beyond the hour of its start.
 
     Attributes:
-        edges: all that decide about the sessions that start in it.
+        end: the furthest instant that facts ever reached.
+        rolled: the start of the day up to which its past days were counted while it ran; 0 if none were.
+        said: a digest of what it was published with, apart from its end.
+    """
+
+    end: int
+    rolled: int
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """The edges of one resource around some instants, and what was published of the sessions among them.
+
+    Attributes:
+        edges: all that decide about the sessions that start in it; a start edge that has expired while its session
+            runs is kept with what was published.
         published: by start and id of a session.
         end: where what follows does not depend on these edges any more; None if nothing follows.
     """
 
     edges: tuple[Event, ...]
-    published: dict[tuple[int, str], int]
+    published: dict[tuple[int, str], Published]
     end: int | None
+
+
+@dataclass(slots=True)
+class Addressed:
+    """What is addressed to an hour or a minute: events, facts, the minutes they stand in, and their size in bytes."""
+
+    events: list[Event] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    minutes: set[str] = field(default_factory=set)
+    bytes: int = 0
 
 
 class Events:
@@ -93,20 +120,23 @@ class Events:
             )
         )
 
-    def hour(self, customer: str, meter: str, hour: str) -> tuple[list[Event], list[Fact]]:
-        """Read everything that is addressed to an hour.
+    def hour(self, customer: str, meter: str, hour: str, minute: str = "") -> Addressed:
+        """Read everything that is addressed to an hour, or to one minute (`05`) of it.
 
         Raises:
             Unreadable: an item is damaged.
         """
-        events: list[Event] = []
-        facts: list[Fact] = []
-        for item in self._table.query(f"{customer}#{meter}#{hour}"):
+        addressed = Addressed()
+        last = f"{minute}$" if minute else "\U0010ffff"  # `$` comes right after the `#` behind a minute
+        for item in self._table.query(f"{customer}#{meter}#{hour}", f"{minute}#" if minute else "", last):
+            data = binary(item, "data")
+            addressed.bytes += len(data)
+            addressed.minutes.add(string(item, "sk")[:2])
             if item["kind"] == "usage":
-                events += unpack(string(item, "pk"), integer(item, "minute"), binary(item, "data"))
+                addressed.events += unpack(string(item, "pk"), integer(item, "minute"), data)
             else:
-                facts += unpack_facts(binary(item, "data"))
-        return events, facts
+                addressed.facts += unpack_facts(data)
+        return addressed
 
     def around(self, key: EdgeKey, first: int, last: int) -> Neighbourhood:
         """Read the edges of a resource from the live start before `first` to the live start after `last`.
@@ -132,30 +162,32 @@ class Events:
                 older = chain(older, rest)
         items = [*_back_to_a_start(older, first), *after]
         return Neighbourhood(
-            edges=tuple(read_edge(item) for item in items if item["kind"] == "edge"),
+            edges=tuple(read_edge(item) for item in items if item["kind"] in _EDGES),
             published={
-                (integer(item, "start"), string(item, "id")): integer(item, "end")
+                read_edge(item).identity: Published(integer(item, "end"), integer(item, "rolled"), string(item, "said"))
                 for item in items
                 if item["kind"] == "published"
             },
             end=end,
         )
 
-    def publish(self, key: EdgeKey, session: Session, end: int) -> None:
-        """Remember that facts of this session reach to `end`, before they are written; it never goes back."""
+    def publish(self, key: EdgeKey, start: Event, reached: Published) -> None:
+        """Remember how far facts of a session reach, before they are written; it never goes back.
+
+        Its start edge is kept along, so that a session can outlive it.
+        """
         item: Item = {
             "pk": key.partition,
-            "sk": f"{session.start:013d}#{session.id}#~",
+            "sk": f"{start.timestamp:013d}#{start.id}#~",
             "kind": "published",
-            "start": session.start,
-            "id": session.id,
-            "end": end,
-            "ttl": self._ttl(end),
+            "body": _body(start),
+            "end": reached.end,
+            "rolled": reached.rolled,
+            "said": reached.said,
+            "ttl": self._ttl(reached.end),
         }
-        try:
-            self._table.put(Put(item, Below("end", end)))
-        except ConditionFailed:
-            return  # it already reached further
+        with suppress(ConditionFailed):  # it already reached further
+            self._table.put(Put(item, Below("end", reached.end)))
 
     def _segment(self, kind: str, segment: Segment) -> Item:
         return {
@@ -168,7 +200,7 @@ class Events:
         }
 
     def _edge(self, resource: str, event: Event) -> Item:
-        content = json.dumps(event.as_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        content = _body(event)
         sort = f"{event.timestamp:013d}#{event.id}#{event.revision:016d}#{digest(content.encode())}"
         return {
             "pk": f"{event.customer}#{event.meter}#{resource}",
@@ -181,6 +213,10 @@ class Events:
     def _ttl(self, instant: int) -> int:
         """Seconds since 1970; a function of the event's minute alone, so that a re-sent item stays the same."""
         return (floor(instant, MINUTE) + self._kept) // 1000
+
+
+def _body(event: Event) -> str:
+    return json.dumps(event.as_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _instant(item: Item) -> int:
@@ -206,7 +242,7 @@ def _until_a_start(items: Iterator[Item]) -> tuple[list[Item], int | None]:
     for instant, group in groupby(items, key=lambda item: string(item, "sk")[:13]):
         together = list(group)
         taken += together
-        types = {edge.type for edge in live(read_edge(item) for item in together if item["kind"] == "edge")}
+        types = {edge.type for edge in live(read_edge(item) for item in together if item["kind"] in _EDGES)}
         if "start" in types and "stop" not in types:
             return taken, int(instant)
     return taken, None

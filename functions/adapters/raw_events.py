@@ -46,7 +46,7 @@ class RawEvents:
             Unreadable: an item is damaged.
         """
         partition = f"{customer}#{meter}#{hour_name(hour)}"
-        items = self._table.query(partition, "facts#", "facts#~")
+        items = (item for item in self._table.query(partition) if item["kind"] == "facts")
         return [fact for item in items for fact in unpack_facts(binary(item, "data"))]
 
     def edges(self, customer: str, meter: str, resource: str, first: int, last: int) -> list[Event]:

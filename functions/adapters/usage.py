@@ -1,40 +1,87 @@
-"""The Usage table: windows of hours and the open sessions of each hour. Laws 4.3 and 4.7.
+"""The Usage table: windows of hours, of the minutes of heavy hours, and of days. Laws 4.3, 4.4 and 4.7.
 
 | kind | partition | sort key |
 |---|---|---|
 | window | `customer` | `hour#2026-11-20T16#meter` |
-| open | `customer` | `open#2026-11-20T16#meter` |
+| open | `customer` | `open#2026-11-20T16#meter`: the running sessions counted up to that hour |
+| minute, minute-open | `customer` | `by-minute#2026-11-20T16:05#meter`, `by-minute-open#…`: of heavy hours |
+| day | `customer` | `day#2026-11-20#meter` |
+| closed | `customer` | `day#2026-11-20#`: the placeholder of a day, then its mark |
+| chunk | `customer` | behind the head of a large window (`adapters.windows`) |
 
 One partition holds all of a customer, so one Query reads all meters, and one consumer of the stream sees all windows
 of a wallet.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
 
-from adapters.items import Equals, Item, Put, Table, binary, integer, string
+from adapters.items import Absent, ConditionFailed, Item, Put, Table, string
+from adapters.windows import Window, read_window, read_windows, write_window
 from metering.sessions import Session
-from metering.times import DAY, HOUR, floor, hour_name, hour_of_name
-from metering.window_items import pack_sessions, pack_slots, unpack_sessions, unpack_slots
+from metering.spreading import spread_sessions, spread_slots
+from metering.times import DAY, HOUR, floor, format_time, hour_name, hour_of_name
+from metering.window_items import unpack_sessions, unpack_slots
 from metering.windows import Slots, merge
 
 _TOMBSTONE_LIFE = 2 * DAY
+_LAST = "\U0010ffff"
+# Sorted before days and hours, so that hours and running sessions are one stretch of the partition.
+_MINUTES, _MINUTES_OPEN = "by-minute", "by-minute-open"
 
 
 @dataclass(frozen=True, slots=True)
-class Versions:
-    """What was stored of an hour before its inputs were read: the condition of writing it (law 4.3)."""
+class Frame:
+    """Which window: a customer's meter, and an hour (`2026-11-20T16`) or a minute of it (`2026-11-20T16:05`)."""
 
-    window: Item | None
-    open: Item | None
+    customer: str
+    meter: str
+    grain: Literal["hour", "minute"]
+    name: str
+
+    @property
+    def sort(self) -> str:
+        """The sort key of its window."""
+        return f"{'hour' if self.grain == 'hour' else _MINUTES}#{self.name}#{self.meter}"
+
+    @property
+    def open_sort(self) -> str:
+        """The sort key of its running sessions."""
+        return f"{'open' if self.grain == 'hour' else _MINUTES_OPEN}#{self.name}#{self.meter}"
+
+    def minute(self, minute: str) -> "Frame":
+        """One of the minutes of this hour."""
+        return Frame(self.customer, self.meter, "minute", f"{self.name}:{minute}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What was stored of a frame before its inputs were read: the condition of writing it (law 4.3)."""
+
+    window: Window | None
+    open: Window | None
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether the hour is kept by minutes."""
+        return self.window is not None and "heavy" in self.window.head
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The usage of one customer over some hours, by meter: slots, and the sessions still open."""
+    """The usage of one customer over some time, by meter: slots, and the running sessions.
+
+    Attributes:
+        unclosed: past days that could have been read whole but had to be read by their hours.
+    """
 
     slots: dict[str, Slots] = field(default_factory=dict)
     open: dict[str, list[Session]] = field(default_factory=dict)
+    unclosed: tuple[int, ...] = ()
 
 
 class Usage:
@@ -43,70 +90,185 @@ class Usage:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def versions(self, customer: str, meter: str, hour: int) -> Versions:
-        """Read what is stored of an hour; call it before reading the hour's inputs."""
-        name = hour_name(hour)
-        return Versions(
-            self._table.get(customer, f"hour#{name}#{meter}"), self._table.get(customer, f"open#{name}#{meter}")
-        )
+    def stored(self, frame: Frame, *, of_sessions: bool) -> Stored:
+        """Read what is stored of a frame; call it before reading the frame's inputs.
+
+        Only the meters of sessions have running ones.
+        """
+        window = read_window(self._table, frame.customer, frame.sort)
+        return Stored(window, read_window(self._table, frame.customer, frame.open_sort) if of_sessions else None)
 
     def put(
-        self, customer: str, meter: str, hour: int, folded: tuple[Slots, tuple[Session, ...]], read: Versions, now: int
+        self, frame: Frame, slots: Slots, sessions: Sequence[Session], read: Stored, now: int, *, heavy: bool = False
     ) -> bool:
-        """Write an hour's window and open sessions where they changed; says whether anything did.
+        """Write a frame's window and running sessions where they changed; says whether anything did.
 
-        What closed leaves the open ones before its usage is in the window, so that a crash in between makes it dip
-        and never counts it twice (law 4.7). An emptied item stays for two days, so that its version still guards it.
+        What closed leaves the running ones before its usage is in the window, so that a crash in between makes it dip
+        and never counts it twice (law 4.7). An emptied item stays for two days, so that its version still guards it;
+        an empty window stays, and tells that something is addressed to the frame, if only what does not count.
 
         Raises:
-            ConditionFailed: somebody else refreshed the hour meanwhile.
+            ConditionFailed: somebody else refreshed the frame meanwhile.
+            Unavailable: the table did not take everything.
         """
-        slots, sessions = folded
-        name = hour_name(hour)
+        hourly = frame.grain == "hour"
         changed = False
-        if sessions or read.open:
+        if sessions or (read.open and "ttl" not in read.open.head):
             extra: Item = {} if sessions else {"ttl": (now + _TOMBSTONE_LIFE) // 1000}
-            changed = self._set(customer, f"open#{name}#{meter}", "open", pack_sessions(sessions), read.open, extra)
-        # Also an empty window is kept: it tells that something is addressed to the hour, if only what does not count.
-        return self._set(customer, f"hour#{name}#{meter}", "window", pack_slots(slots), read.window, {}) or changed
+            spread = partial(spread_sessions, list(sessions))
+            kind = "open" if hourly else "minute-open"
+            changed = write_window(self._table, frame.customer, frame.open_sort, kind, spread, read.open, extra)
+        mark: Item = {"heavy": 1} if heavy else {}
+        spread = partial(spread_slots, slots)
+        kind = "window" if hourly else "minute"
+        return write_window(self._table, frame.customer, frame.sort, kind, spread, read.window, mark) or changed
 
-    def _set(self, customer: str, sort: str, kind: str, data: bytes, stored: Item | None, extra: Item) -> bool:
-        if stored and stored["data"] == data:
-            return False
-        version = integer(stored, "version") if stored else None
-        item: Item = {"pk": customer, "sk": sort, "kind": kind, "data": data, "version": (version or 0) + 1, **extra}
-        self._table.put(Put(item, Equals("version", version)))
-        return True
+    def minutes(self, hour: Frame) -> tuple[Slots, list[Session]]:
+        """Merge what is stored of the minutes of an hour, windows before running sessions."""
+        first, first_open = f"{_MINUTES}#{hour.name}:", f"{_MINUTES_OPEN}#{hour.name}:"
+        windows = read_windows(self._table, hour.customer, first, f"{first}{_LAST}")
+        running = read_windows(self._table, hour.customer, first_open, f"{first_open}{_LAST}")
+        slots = [unpack_slots(part) for each in windows if _meter(each) == hour.meter for part in each.parts]
+        return merge(*slots), _sessions(each for each in running if _meter(each) == hour.meter)
 
-    def read(self, customer: str, start: int, end: int) -> Measured:
-        """Read all meters of a customer: the hours that touch [start, end), then the open sessions.
+    def read(
+        self,
+        customer: str,
+        start: int,
+        end: int | None,
+        whole_until: int | None = None,
+        cuts: Iterable[int] = (),
+    ) -> Measured:
+        """Read all meters of a customer: what touches [start, end), then the running sessions.
 
         Windows come first, so a session that closes in between is missed for a moment and never counted twice.
+
+        Args:
+            customer: whose.
+            start: milliseconds.
+            end: milliseconds; None for all that is there, which takes one Query less.
+            whole_until: days that end by then may be read as wholes, their usage standing at the day's start; none
+                without it.
+            cuts: instants at which the usage must be cuttable: the days around them are read by their hours.
         """
+        days = self._closed_days(customer, start, end, whole_until, frozenset(cuts))
         slots: defaultdict[str, list[Slots]] = defaultdict(list)
-        last = f"hour#{hour_name(max(start, end - 1))}#\U0010ffff"
-        for item in self._table.query(customer, f"hour#{hour_name(floor(start, HOUR))}#", last):
-            slots[_meter(item)].append(unpack_slots(binary(item, "data")))
-        open_sessions: defaultdict[str, list[Session]] = defaultdict(list)
-        for item in self._table.query(customer, "open#", "open#\U0010ffff"):
-            open_sessions[_meter(item)] += unpack_sessions(binary(item, "data"))
-        return Measured({meter: merge(*several) for meter, several in slots.items()}, dict(open_sessions))
+        for windows in days.values():
+            for window in windows:
+                slots[_meter(window)] += map(unpack_slots, window.parts)
+        touched: set[int] = set()
+        running: defaultdict[str, list[Session]] = defaultdict(list)
+        for first, last in _stretches(floor(start, HOUR), end, sorted(days)):
+            for window in read_windows(self._table, customer, first, last):
+                grain, hour, meter = window.sort.split("#", 2)
+                if grain == "open":
+                    running[meter] += _sessions([window])
+                else:
+                    slots[meter] += map(unpack_slots, window.parts)
+                    touched.add(floor(hour_of_name(hour), DAY))
+        unclosed = [day for day in sorted(touched) if whole_until is not None and start <= day <= whole_until - DAY]
+        return Measured({meter: merge(*several) for meter, several in slots.items()}, dict(running), tuple(unclosed))
+
+    def _closed_days(
+        self, customer: str, start: int, end: int | None, whole_until: int | None, cuts: frozenset[int]
+    ) -> dict[int, list[Window]]:
+        """The days in [start, end) that are kept as wholes and may be read so, with their windows."""
+        last = min(whole_until or 0, whole_until or 0 if end is None else end)
+        if last - start < DAY:
+            return {}
+        days: dict[int, list[Window]] = {}
+        marked: set[int] = set()
+        for window in read_windows(self._table, customer, f"day#{_day(start)}#", f"day#{_day(last)}#"):
+            day = hour_of_name(f"{window.sort.split('#')[1]}T00")
+            if window.head["kind"] != "closed":
+                days.setdefault(day, []).append(window)
+            elif window.head["state"] == "closed":
+                marked.add(day)
+        usable = {
+            day
+            for day in marked
+            if start <= day and day + DAY <= last and not any(day < cut < day + DAY for cut in cuts)
+        }
+        return {day: days.get(day, []) for day in usable}
+
+    def is_marked(self, customer: str, day: int) -> bool:
+        """Whether a day is kept as a whole, or about to be: then a change of its hours has to reach it."""
+        return self._table.get(customer, f"day#{_day(day)}#") is not None
+
+    def close_day(self, customer: str, day: int) -> None:
+        """Keep a day that is over as a whole: the placeholder first, then what its hours hold, then its mark.
+
+        Whoever refreshes one of its hours after the placeholder is there refreshes the day too; whoever did before is
+        read here. Doing it twice is doing it once.
+
+        Raises:
+            Unavailable: the hours were being rewritten all the time.
+        """
+        mark: Item = {"pk": customer, "sk": f"day#{_day(day)}#", "kind": "closed", "state": "closing"}
+        with suppress(ConditionFailed):  # closing or closed already: the rest is harmless to repeat
+            self._table.put(Put(mark, Absent()))
+        hours = read_windows(self._table, customer, f"hour#{_day(day)}", f"hour#{_day(day)}{_LAST}")
+        for meter in sorted({_meter(window) for window in hours}):
+            while not self._refresh_day(customer, day, meter):
+                continue
+        self._table.put(Put({**mark, "state": "closed"}))
+
+    def _refresh_day(self, customer: str, day: int, meter: str) -> bool:
+        """Merge a day of a meter anew from its hours; says whether nobody else did meanwhile."""
+        sort = f"day#{_day(day)}#{meter}"
+        read = read_window(self._table, customer, sort)
+        hours = read_windows(self._table, customer, f"hour#{_day(day)}", f"hour#{_day(day)}{_LAST}")
+        merged = merge(*(unpack_slots(part) for window in hours if _meter(window) == meter for part in window.parts))
+        whole = merge(*({(day, dimensions): tally} for (_, dimensions), tally in merged.items()))
+        try:
+            write_window(self._table, customer, sort, "day", partial(spread_slots, whole), read, {})
+        except ConditionFailed:
+            return False
+        return True
 
     def open_sessions(self, customer: str, meter: str) -> list[Session]:
-        """The open sessions of one meter, of the hours that they started in."""
-        items = self._table.query(customer, "open#", "open#\U0010ffff")
-        return [each for item in items if _meter(item) == meter for each in unpack_sessions(binary(item, "data"))]
+        """The running sessions of one meter."""
+        windows = read_windows(self._table, customer, "open#", f"open#{_LAST}")
+        return _sessions(window for window in windows if _meter(window) == meter)
 
     def hours(self, customer: str, meter: str, start: int, end: int) -> list[int]:
         """The hours in [start, end) to which anything of a meter is addressed, newest first."""
-        first, last = f"hour#{hour_name(start)}#", f"hour#{hour_name(max(start, end - 1))}#\U0010ffff"
+        first, last = f"hour#{hour_name(start)}#", _hour_end(max(start + 1, end))
         items = self._table.query(customer, first, last, newest_first=True)
-        return [hour_of_name(string(item, "sk").split("#")[1]) for item in items if _meter(item) == meter]
+        heads = [string(item, "sk").split("#") for item in items if item["kind"] == "window"]
+        return [hour_of_name(hour) for _, hour, named in heads if named == meter]
 
     def has_any(self, customer: str) -> bool:
         """Whether anything was ever measured of a customer."""
         return next(self._table.query(customer), None) is not None
 
 
-def _meter(item: Item) -> str:
-    return string(item, "sk").split("#", 2)[2]
+def _sessions(windows: Iterable[Window]) -> list[Session]:
+    return [session for window in windows for part in window.parts for session in unpack_sessions(part)]
+
+
+def _meter(window: Window) -> str:
+    return window.sort.split("#", 2)[2]
+
+
+def _day(instant: int) -> str:
+    return format_time(floor(instant, DAY))[:10]
+
+
+def _hour_end(end: int) -> str:
+    """The last sort key of the hours before an instant."""
+    return f"hour#{hour_name(end - 1)}#{_LAST}"
+
+
+def _stretches(start: int, end: int | None, days: Sequence[int]) -> list[tuple[str, str]]:
+    """The sort keys between which the hours stand that the days leave, then those of the running sessions."""
+    keys = []
+    for day in days:
+        if start < day:
+            keys.append((f"hour#{hour_name(start)}#", _hour_end(day)))
+        start = day + DAY
+    if end is None:
+        return [*keys, (f"hour#{hour_name(start)}#", f"open#{_LAST}")]
+    if start < end:
+        keys.append((f"hour#{hour_name(start)}#", _hour_end(end)))
+    return [*keys, ("open#", f"open#{_LAST}")]

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from billing.spans import Grid
@@ -72,7 +72,12 @@ def _running(asked: Asked) -> dict[tuple[str, int, str], Session]:
     if not asked.meter.is_duration:
         return {}
     sessions = asked.live.usage.open_sessions(asked.customer, asked.meter.key)
-    return {session.identity: session for session in sessions if asked.wants(session.dimensions)}
+    # Here nothing is read from windows, so nothing is counted yet.
+    return {
+        session.identity: replace(session, counted_until=session.start)
+        for session in sessions
+        if asked.wants(session.dimensions)
+    }
 
 
 def _hours(asked: Asked, first: int, running: Mapping[tuple[str, int, str], Session]) -> Iterator[int]:
@@ -106,9 +111,9 @@ def _session_minutes(
     start, end = max(first, hour), min(asked.grid.end, hour + HOUR)
     minutes: defaultdict[int, defaultdict[Dimensions, list[Tally]]] = defaultdict(lambda: defaultdict(list))
     for session in latest_sessions(asked.live.raw_events.facts(asked.customer, asked.meter.key, hour)):
-        if session.closed_by != "open":
+        if session.counted_until is None:
             running.pop(session.identity, None)
-        if session.closed_by != "open" and session.counts and asked.wants(session.dimensions):
+        if session.counted_until is None and session.counts and asked.wants(session.dimensions):
             for minute, tally in _parts(session, asked.meter, start, end):
                 minutes[minute][asked.group(session.dimensions)].append(tally)
     for session in running.values():

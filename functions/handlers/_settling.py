@@ -14,6 +14,7 @@ from billing.wallet import OpenPeriod, Wallet, new_wallet
 from handlers._live import Live
 from metering.errors import Unavailable
 from metering.sessions import Session, last_possible_end
+from metering.times import DAY, HOUR, floor
 from metering.windows import Usage, usage_between
 
 _ATTEMPTS = 10
@@ -68,15 +69,14 @@ class View:
         return rate(plan, self.usage(period.start, period.end, None), period.share, over=period.end <= self.now)
 
     def overdue_sessions(self) -> list[tuple[str, Session]]:
-        """Open sessions that reached their longest duration, with their meters: pair has to close them."""
+        """Running sessions that pair has to look at again, with their meters: they have ended, or outlived a day."""
         meters = self.live.remembered.meters(self.measured.open)
+        ends_at = self.account.customer.ends_at
         return [
             (key, session)
             for key, sessions in self.measured.open.items()
             for session in sessions
-            if key in meters
-            and (end := last_possible_end(session, meters[key], self.account.customer.ends_at)) is not None
-            and end <= self.now
+            if key in meters and _is_overdue(session, last_possible_end(session, meters[key], ends_at), self.now)
         ]
 
     def next_due(self) -> int | None:
@@ -84,6 +84,11 @@ class View:
         if any(self.measured.open.values()):
             return self.now if self.due_at is None else min(self.due_at, self.now)
         return self.settlement.due_at
+
+
+def _is_overdue(session: Session, end: int | None, now: int) -> bool:
+    counted_until = session.start if session.counted_until is None else session.counted_until
+    return (end is not None and end <= now) or counted_until < floor(now, DAY)
 
 
 def look(customer: str, live: Live, now: int) -> View:
@@ -100,7 +105,7 @@ def look(customer: str, live: Live, now: int) -> View:
     )
     wallet = stored.wallet if stored else new_wallet(account, now)
     plans = {needed: live.remembered.plan(*needed) for needed in plans_needed(wallet, account)}
-    measured = live.usage.read(customer, *_span(wallet, account, now, live)) if account.plans else Measured()
+    measured = _measured(wallet, account, now, live) if account.plans else Measured()
     unsettled = Settlement(wallet, {}, (), (), (), (), None, None, changed=False)
     view = View(
         live, account, plans, measured, max(now, wallet.settled_at), unsettled, stored.due_at if stored else None
@@ -108,13 +113,18 @@ def look(customer: str, live: Live, now: int) -> View:
     return replace(view, settlement=view.settle(wallet))
 
 
-def _span(wallet: Wallet, account: Account, now: int, live: Live) -> tuple[int, int]:
-    """From the first open period, or where the next one begins, to as far ahead as events are accepted."""
+def _measured(wallet: Wallet, account: Account, now: int, live: Live) -> Measured:
+    """The usage from the first open period on, or from where the next one begins.
+
+    Days may be read whole that end an hour before the wallet was settled: nothing looks into them any more. Those in
+    which a period begins or ends are read by their hours.
+    """
     starts = [period.start for period in wallet.periods]
     opening = account.first_instant if wallet.opened_until is None else wallet.opened_until
     starts += [] if opening is None else [opening]
-    until = max(now, wallet.settled_at) + live.acceptance.future
-    return min(starts, default=until), until + 1
+    start = min(starts, default=max(now, wallet.settled_at))
+    cuts = [*starts, *(period.end for period in wallet.periods)]
+    return live.usage.read(wallet.customer, start, None, wallet.settled_at - HOUR, cuts)
 
 
 Change = Callable[[View], tuple[Wallet, Sequence[Put]] | None]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from adapters.events import EdgeKey, Neighbourhood, edge_key
+from adapters.events import EdgeKey, Neighbourhood, Published, edge_key
 from adapters.items import from_wire
 from billing.settlement import Announcement
 from handlers import _live
@@ -13,11 +13,11 @@ from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
 from handlers._news import conflict_of
 from metering.errors import Unavailable, Unreadable
+from metering.events import Event, winners
 from metering.events import live as live_events
-from metering.events import winners
 from metering.packing import canonical, digest
-from metering.sessions import Session, pair
-from metering.times import HOUR, floor, format_time
+from metering.sessions import Session, counted, pair
+from metering.times import DAY, HOUR, floor, format_time
 from metering.window_items import facts_segments
 from metering.windows import Fact
 
@@ -26,6 +26,8 @@ HourFacts = dict[tuple[str, str, int], list[Fact]]
 
 _ANOMALIES = {"start", "max_duration", "orphan"}
 _BY_TIME = {"max_duration", "ends_at"}
+_WRITTEN_LONGER = 14 * DAY
+"""How long beyond `accept_past` a window may be written (law 4.8)."""
 
 
 def pair_records(records: Sequence[Record], live: Live) -> None:
@@ -69,9 +71,10 @@ def _facts_of(records: Sequence[Record], live: Live) -> Iterable[tuple[tuple[str
     rank = max(_rank(record) for record in records)
     _announce(key, concerned, around, records, live)
     return [
-        ((key.customer, key.meter, hour), Fact(session, rank))
+        ((key.customer, key.meter, hour), Fact(told, rank))
         for session in concerned
-        for hour in _hours(key, session, around, live)
+        for told in [counted(session, floor(now, DAY), now)]
+        for hour in _hours(key, told, around, now, live)
     ]
 
 
@@ -116,15 +119,33 @@ def _rank(record: Record) -> tuple[str, int]:
     return record["eventSourceARN"].rsplit("/", 1)[1], int(record["dynamodb"]["SequenceNumber"])
 
 
-def _hours(key: EdgeKey, session: Session, around: Neighbourhood, live: Live) -> range:
-    """The hours that facts about a session go to: those that it touches, and those that it was once said to touch."""
-    published = around.published.get((session.start, session.id), session.start)
-    end = session.start if session.end is None else session.end
-    first = floor(session.start, HOUR)
-    if end > published and end > first + HOUR:
-        live.events.publish(key, session, end)
-    last = max(end, published, session.start + 1)
-    return range(first, last, HOUR)
+def _hours(key: EdgeKey, session: Session, around: Neighbourhood, now: int, live: Live) -> list[int]:
+    """The hours that a fact goes to: those it touches, those it was once said to touch, and where it is listed.
+
+    The past days of a running session were counted as they ended, and no part depends on what comes later: so unless
+    something else about it changed, only what follows them is written again, and the hour of its start, where it is
+    looked up, as long as windows of that age may be written (law 4.8).
+    """
+    start = floor(session.start, HOUR)
+    said = digest(canonical([str(session.weight), session.dimensions]))
+    known = around.published.get((session.start, session.id), Published(session.start, 0, said))
+    listed = session.counted_until
+    reach = listed if listed is not None else session.end or session.start
+    if session.counts and reach > max(known.end, start + HOUR):
+        rolled = listed if listed and listed > session.start else known.rolled
+        live.events.publish(key, _start_edge(session, around), Published(reach, rolled, said))
+    first = start
+    if session.counts and known.said == said and reach >= known.rolled > session.start:
+        first = floor(known.rolled, HOUR)
+    # Where it is listed, and where it once was, is the hour that begins there.
+    last = max(known.end + 1 if known.rolled else known.end, session.start + 1, reach + 1 if listed else reach)
+    hours = list(range(first, last, HOUR))
+    may_write = start > now - live.acceptance.past - _WRITTEN_LONGER
+    return [start, *hours] if first > start and may_write else hours
+
+
+def _start_edge(session: Session, around: Neighbourhood) -> Event:
+    return next(edge for edge in winners(around.edges)[0] if edge.identity == (session.start, session.id))
 
 
 def _announce(

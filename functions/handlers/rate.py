@@ -12,6 +12,7 @@ from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
 from handlers._settling import settle_customer
 from metering.errors import NotFound
+from metering.times import hour_name
 
 _MOST_PER_SHARD = 1000
 _PACK = 25
@@ -32,7 +33,7 @@ def rate_customers(customers: Iterable[str], live: Live, now: int) -> None:
 
 
 def rate_customer(customer: str, live: Live, now: int) -> None:
-    """Settle one wallet, and have pair close the sessions that ran as long as they may.
+    """Settle one wallet, have pair look at sessions that ended by time or outlived a day, keep past days as wholes.
 
     Raises:
         NotFound, NoCurrency: there is no such customer, or nothing to charge it in.
@@ -40,7 +41,10 @@ def rate_customer(customer: str, live: Live, now: int) -> None:
     view = settle_customer(customer, live, now)
     for meter, session in view.overdue_sessions():
         key = EdgeKey(customer, meter, session.resource, session.start)
-        live.events.poke(key, f"overdue-{session.id}")
+        # Named by the hour, so that one that came to nothing is repeated.
+        live.events.poke(key, f"{hour_name(view.now)}-{session.id}")
+    for day in view.measured.unclosed:
+        live.usage.close_day(customer, day)
 
 
 def tick(live: Live, now: int) -> int:

@@ -1,7 +1,7 @@
 """Sessions: start and stop edges of one resource become intervals. Laws 4.5 and 4.6."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
 from typing import Literal
@@ -26,6 +26,8 @@ class Session:
             counts.
         weight: what a millisecond of it counts.
         dimensions: those of its start edge.
+        counted_until: while it runs, how far its usage is in the windows; whoever reads accrues from there. None once
+            all of it is.
     """
 
     resource: str
@@ -35,6 +37,7 @@ class Session:
     closed_by: ClosedBy
     weight: Decimal
     dimensions: Dimensions
+    counted_until: int | None = None
 
     @property
     def counts(self) -> bool:
@@ -115,7 +118,8 @@ class _Pairing:
         if ends and min(ends)[0] <= now:
             self._close(*min(ends))
         else:
-            self.sessions.append(_session(self.meter, self.running, None, "open"))
+            session = _session(self.meter, self.running, None, "open")
+            self.sessions.append(replace(session, counted_until=session.start))
 
     def _limit(self) -> int | None:
         if self.running is None or self.meter.max_duration is None:
@@ -156,9 +160,19 @@ def billed_until(session: Session, meter: Meter, instant: int) -> Decimal:
     return EXACT.multiply(Decimal(rounded), session.weight)
 
 
+def counted(session: Session, until: int, now: int) -> Session:
+    """The session as windows that are complete up to `until` hold it: what runs beyond `now` is left to readers.
+
+    `until` is the start of a day (law 4.7). What has ended by now is counted whole.
+    """
+    if not session.counts or (session.end is not None and session.end <= now):
+        return session
+    return replace(session, counted_until=max(session.start, until))
+
+
 def last_possible_end(session: Session, meter: Meter, ends_at: int | None = None) -> int | None:
-    """When an open session ends at the latest without any further edge; None if it may run for ever."""
-    limits = [ends_at] if ends_at is not None else []
+    """When a running session ends at the latest without any further edge; None if it may run for ever."""
+    limits = [limit for limit in (ends_at, session.end) if limit is not None]
     if meter.max_duration is not None:
         limits.append(session.start + meter.max_duration)
     return min(limits, default=None)

@@ -1,5 +1,6 @@
 """How windows, open sessions and facts are written down: canonical JSON, compressed. Shapes only, no meaning."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ from metering.events import Dimensions
 from metering.packing import canonical, compress, cut, digest, unpack_json
 from metering.segments import Segment
 from metering.sessions import Session
-from metering.times import QUARTER, hour_name
+from metering.times import MINUTE, QUARTER, hour_name
 from metering.windows import Fact, Slots, Tally
 
 _UNSAID: tuple[Any, ...] = (0, "0", "0", None, None, None, [])
@@ -77,11 +78,25 @@ def _read_tally(row: Sequence[Any]) -> Tally:
 
 
 def facts_segments(customer: str, meter: str, hour: int, facts: Iterable[Fact]) -> list[Segment]:
-    """Address facts to an hour: items beside the hour's segments; the same facts are the same items."""
-    rows = sorted({canonical([*_session_row(fact.session), *fact.rank]) for fact in facts})
+    """Address facts to an hour: items beside the hour's segments; the same facts are the same items.
+
+    They are grouped by the minute in which their sessions start, the first one for what started before, so that all
+    facts about one session stand together.
+    """
+    minutes: defaultdict[int, set[bytes]] = defaultdict(set)
+    for fact in facts:
+        row = canonical([*_session_row(fact.session), *fact.rank])
+        minutes[(max(fact.session.start, hour) - hour) // MINUTE].add(row)
     partition = f"{customer}#{meter}#{hour_name(hour)}"
-    contents = [b"[" + b",".join(part) + b"]" for part in cut(rows, lambda row: len(row) + 2)]
-    return [Segment(partition, f"facts#{digest(content)}", hour, compress(content)) for content in contents]
+    contents = [
+        (minute, b"[" + b",".join(part) + b"]")
+        for minute in sorted(minutes)
+        for part in cut(sorted(minutes[minute]), lambda row: len(row) + 2)
+    ]
+    return [
+        Segment(partition, f"{minute:02d}#facts#{digest(content)}", hour, compress(content))
+        for minute, content in contents
+    ]
 
 
 def unpack_facts(data: bytes) -> list[Fact]:
@@ -92,7 +107,7 @@ def unpack_facts(data: bytes) -> list[Fact]:
     """
     rows = unpack_json(data)
     try:
-        return [Fact(_read_session(row), (row[7], row[8])) for row in rows]
+        return [Fact(_read_session(row), (row[8], row[9])) for row in rows]
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise Unreadable("the facts cannot be read") from None
 
@@ -124,6 +139,7 @@ def _session_row(session: Session) -> list[Any]:
         session.closed_by,
         text(session.weight),
         dict(session.dimensions),
+        session.counted_until,
     ]
 
 
@@ -136,4 +152,5 @@ def _read_session(row: Sequence[Any]) -> Session:
         closed_by=row[4],
         weight=Decimal(row[5]),
         dimensions=tuple(sorted(row[6].items())),
+        counted_until=row[7],
     )

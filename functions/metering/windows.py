@@ -111,8 +111,9 @@ def fold(
 ) -> Folded:
     """Fold what happened into usage by slot, of the interval [start, end) only where one is given.
 
-    The order and repetition of events and facts do not matter (law 4.1, and the rank of law 4.5). A session is open
-    in the fold that holds its start; its usage up to now is added by whoever reads (law 4.7).
+    The order and repetition of events and facts do not matter (law 4.1, and the rank of law 4.5). A running session is
+    listed in the fold that holds the instant up to which it is counted; its usage from there on is added by whoever
+    reads (law 4.7).
     """
     kept, conflicts = winners(events)
     tallies: defaultdict[Slot, list[Tally]] = defaultdict(list)
@@ -121,11 +122,10 @@ def fold(
             tallies[_slot(meter, event.timestamp, event.dimensions)].append(_tally(meter, event))
     still_open = []
     for session in latest_sessions(facts):
-        if session.closed_by == "open":
-            still_open += [session] if _within(session.start, start, end) else []
-        elif session.counts:
-            for slot, tally in _parts(meter, session, start, end):
-                tallies[slot].append(tally)
+        if session.counted_until is not None and _within(session.counted_until, start, end):
+            still_open.append(session)
+        for slot, tally in _parts(meter, session, start, end):
+            tallies[slot].append(tally)
     slots = {slot: reduce(merge_tallies, several) for slot, several in tallies.items()}
     return Folded(slots, tuple(still_open), tuple(conflicts))
 
@@ -173,12 +173,17 @@ def _fact_precedence(fact: Fact) -> tuple[object, ...]:
         session.closed_by,
         session.weight,
         session.dimensions,
+        -1 if session.counted_until is None else session.counted_until,
     )
 
 
 def _parts(meter: Meter, session: Session, start: int | None, end: int | None) -> Iterator[tuple[Slot, Tally]]:
-    """Cut one closed session at the quarters of an hour; a slot in which nothing of it falls is left out."""
-    last = session.start if session.end is None else max(session.start, session.end - 1)
+    """Cut what is counted of one session at the quarters of an hour; a slot in which nothing falls is left out."""
+    until = session.counted_until
+    if not session.counts or until == session.start:
+        return
+    reached = session.start if session.end is None else session.end
+    last = max(session.start, (reached if until is None else until) - 1)
     quarter = floor(max(session.start, start or 0), QUARTER)
     while quarter <= last and (end is None or quarter < end):
         part = part_of(session, meter, quarter, quarter + QUARTER)
@@ -235,14 +240,14 @@ def tallies_between(
 def accrued_between(
     session: Session, meter: Meter, start: int, end: int, at: int, ends_at: int | None = None
 ) -> Tally | None:
-    """What an open session has used in [start, end) as of the instant `at`; None if nothing yet."""
+    """What a running session has used in [start, end) as of `at`, beyond what is counted; None if nothing yet."""
+    counted_until = session.start if session.counted_until is None else session.counted_until
     limit = last_possible_end(session, meter, ends_at)
     until = at if limit is None else min(at, limit)
-    if session.start > until or session.start >= end:
+    if session.start > until or counted_until >= end:
         return None
-    measured = replace(session, end=until)
-    part = part_of(measured, meter, start, end)
-    begun = 1 if start <= session.start < end else 0
+    part = part_of(replace(session, end=until), meter, max(start, counted_until), end)
+    begun = 1 if start <= session.start < end and counted_until == session.start else 0
     return Tally(events=begun, quantity=part) if part or begun else None
 
 

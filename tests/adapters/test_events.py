@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import pytest
 
-from adapters.events import EdgeKey, Events, edge_key, read_edge
-from adapters.items import Put, Table
+from adapters.events import Addressed, EdgeKey, Events, Published, edge_key, read_edge
+from adapters.items import Put, Table, binary, string
 from adapters.memory import MemoryTable
 from metering.errors import Unreadable
 from metering.events import Event
@@ -57,10 +57,25 @@ def test_an_hour_holds_its_segments_and_facts_and_nothing_else(table: Table) -> 
     events.add(pack([*here, usage("later", 60), usage("earlier", -1)]))
     facts = [Fact(session(NOON, NOON + 5), ("label", 10**29)), Fact(session(NOON + 1, None), ("label", 3))]
     assert events.add_facts(facts_segments("acme", "requests", NOON, facts)) == []
-    found, found_facts = events.hour("acme", "requests", hour_name(NOON))
-    assert sorted(found, key=lambda event: event.id) == here
-    assert sorted(found_facts, key=lambda fact: fact.session.start) == facts
-    assert events.hour("acme", "requests", hour_name(NOON + 2 * HOUR)) == ([], [])
+    found = events.hour("acme", "requests", hour_name(NOON))
+    assert sorted(found.events, key=lambda event: event.id) == here
+    assert sorted(found.facts, key=lambda fact: fact.session.start) == facts
+    assert found.minutes == {"00", "59"}
+    items = table.query(f"acme#requests#{hour_name(NOON)}")
+    assert found.bytes == sum(len(binary(item, "data")) for item in items) > 0
+    assert events.hour("acme", "requests", hour_name(NOON + 2 * HOUR)) == Addressed()
+
+
+def test_a_minute_holds_its_segments_and_the_facts_of_sessions_that_start_in_it(table: Table) -> None:
+    events = Events(table, 35 * DAY)
+    events.add(pack([usage("a"), usage("b", 5), usage("c", 5), usage("d", 6), usage("e", 55)]))
+    at = {minute: Fact(session(NOON + minute * MINUTE, None), ("label", 1)) for minute in (-90, 0, 5, 6)}
+    events.add_facts(facts_segments("acme", "requests", NOON, at.values()))
+    for minute, ids, starts in (("00", "a", [-90, 0]), ("05", "bc", [5]), ("06", "d", [6]), ("07", "", [])):
+        found = events.hour("acme", "requests", hour_name(NOON), minute)
+        assert sorted(event.id for event in found.events) == list(ids)
+        assert sorted(fact.session.start for fact in found.facts) == [NOON + start * MINUTE for start in starts]
+        assert found.minutes == ({minute} if ids else set())
 
 
 def test_what_is_sent_again_is_no_change(bench: Bench) -> None:
@@ -169,18 +184,29 @@ def test_pokes_and_published_ends_between_edges_are_no_edges(table: Table) -> No
     events = with_edges(table, edge("start", 10, "s"), edge("stop", 40))
     events.poke(key(10), "overdue")
     events.poke(key(20), "overdue")
-    events.publish(key(0), session(NOON + 10, NOON + DAY), NOON + DAY)
+    events.publish(key(0), edge("start", 10, "s"), Published(NOON + DAY, NOON + HOUR, "digest"))
     found = events.around(key(40), NOON + 40, NOON + 40)
     assert {event.id for event in found.edges} == {"s", "stop40"}
-    assert found.published == {(NOON + 10, "s"): NOON + DAY}
+    assert found.published == {(NOON + 10, "s"): Published(NOON + DAY, NOON + HOUR, "digest")}
 
 
 def test_a_published_end_never_goes_back(bench: Bench) -> None:
     events = Events(bench.table, 35 * DAY)
     for hours in (5, 3, 5, 7, 6):
-        events.publish(key(0), session(NOON, NOON + hours * HOUR), NOON + hours * HOUR)
-    assert events.around(key(0), NOON, NOON).published == {(NOON, "s"): NOON + 7 * HOUR}
+        events.publish(key(0), edge("start", 0, "s"), Published(NOON + hours * HOUR, 0, "digest"))
+    assert events.around(key(0), NOON, NOON).published == {(NOON, "s"): Published(NOON + 7 * HOUR, 0, "digest")}
     assert bench.changes() == 2
+
+
+def test_what_was_published_keeps_the_start_of_a_session_that_outlives_its_edge(table: Table) -> None:
+    start = edge("start", 0, "s")
+    events = with_edges(table, start, edge("stop", 60 * DAY))
+    events.publish(key(0), start, Published(NOON + 60 * DAY, NOON + 59 * DAY, "digest"))
+    (item,) = (item for item in table.query(key(0).partition) if item["kind"] == "published")
+    assert item["ttl"] == (NOON + 60 * DAY + KEPT) // 1000
+    (expired,) = [string(item, "sk") for item in table.query(key(0).partition) if "#s#0" in string(item, "sk")]
+    table.delete(key(0).partition, expired)
+    assert around(events, 60 * DAY) == ["s", f"stop{60 * DAY}"]
 
 
 def test_a_resource_with_thousands_of_edges_is_read_in_part(bench: Bench) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from adapters.items import ConditionFailed, Table
-from adapters.usage import Measured, Usage
+from adapters.usage import Frame, Measured, Stored, Usage
 from metering.sessions import Session
-from metering.times import HOUR, QUARTER, parse_time
+from metering.times import HOUR, QUARTER, hour_name, parse_time
 from metering.windows import Slots, Tally
 from tests.adapters.conftest import Bench
 
@@ -27,8 +27,16 @@ def session(start: int) -> Session:
     return Session("r", f"s{start}", start, None, "open", Decimal("0.5"), (("vm", "1"),))
 
 
+def frame(hour: int, meter: str = "m") -> Frame:
+    return Frame("acme", meter, "hour", hour_name(hour))
+
+
+def stored(usage: Usage, hour: int = NOON, meter: str = "m") -> Stored:
+    return usage.stored(frame(hour, meter), of_sessions=True)
+
+
 def put(usage: Usage, hour: int, folded: tuple[Slots, tuple[Session, ...]], meter: str = "m", now: int = NOON) -> bool:
-    return usage.put("acme", meter, hour, folded, usage.versions("acme", meter, hour), now)
+    return usage.put(frame(hour, meter), *folded, stored(usage, hour, meter), now)
 
 
 def test_what_was_put_is_read_by_meter(table: Table) -> None:
@@ -52,7 +60,7 @@ def test_what_was_put_is_read_by_meter(table: Table) -> None:
         (QUARTER, HOUR, [0]),
         (HOUR - 1, HOUR, [0]),
         (HOUR, 3 * HOUR, [1, 2]),
-        (HOUR, HOUR, [1]),
+        (HOUR, HOUR, []),
         (3 * HOUR, 4 * HOUR, []),
     ],
 )
@@ -77,27 +85,27 @@ def test_an_unchanged_window_is_not_written(bench: Bench) -> None:
 
 def test_who_read_before_somebody_else_wrote_starts_over(table: Table) -> None:
     usage = Usage(table)
-    read = usage.versions("acme", "m", NOON)
+    read = stored(usage)
     put(usage, NOON, (slots(NOON, "2"), ()))
     with pytest.raises(ConditionFailed):
-        usage.put("acme", "m", NOON, (slots(NOON, "1"), ()), read, NOON)
-    read = usage.versions("acme", "m", NOON)
+        usage.put(frame(NOON), slots(NOON, "1"), (), read, NOON)
+    read = stored(usage)
     put(usage, NOON, (slots(NOON, "3"), (session(NOON),)))
     with pytest.raises(ConditionFailed):
-        usage.put("acme", "m", NOON, (slots(NOON, "3"), (session(NOON + 1),)), read, NOON)
+        usage.put(frame(NOON), slots(NOON, "3"), (session(NOON + 1),), read, NOON)
     with pytest.raises(ConditionFailed):
-        usage.put("acme", "m", NOON, (slots(NOON, "4"), ()), read, NOON)
+        usage.put(frame(NOON), slots(NOON, "4"), (), read, NOON)
     assert usage.read("acme", NOON, NOON + HOUR) == Measured({"m": slots(NOON, "3")}, {"m": [session(NOON)]})
 
 
 def test_what_closed_leaves_the_open_ones_before_its_usage_is_in_the_window(table: Table) -> None:
     usage = Usage(table)
     put(usage, NOON, ({}, (session(NOON),)))
-    read = usage.versions("acme", "m", NOON)
+    read = stored(usage)
     put(usage, NOON, (slots(NOON, "9"), (session(NOON),)))
     with pytest.raises(ConditionFailed):
         # The window has moved on, the open sessions have not: they are written first, so nothing counts twice.
-        usage.put("acme", "m", NOON, (slots(NOON), ()), read, NOON)
+        usage.put(frame(NOON), slots(NOON), (), read, NOON)
     assert usage.open_sessions("acme", "m") == []
 
 
@@ -105,10 +113,10 @@ def test_an_emptied_list_of_open_sessions_keeps_its_version_for_two_days(table: 
     usage = Usage(table)
     put(usage, NOON, (slots(NOON), (session(NOON),)))
     put(usage, NOON, (slots(NOON), ()), now=NOON + HOUR)
-    item = usage.versions("acme", "m", NOON).open
+    item = stored(usage).open
     assert item is not None
-    assert item["version"] == 2
-    assert item["ttl"] == (NOON + 49 * HOUR) // 1000
+    assert item.version == 2
+    assert item.head["ttl"] == (NOON + 49 * HOUR) // 1000
     assert usage.read("acme", NOON, NOON + HOUR).open == {"m": []}
 
 

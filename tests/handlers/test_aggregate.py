@@ -29,7 +29,8 @@ def test_a_refresh_that_read_less_never_overwrites_one_that_read_more(
         if not raced:
             raced.append(True)
             street.post(used("b", 7))
-            aggregate.refresh(str(street.items("Events", "usage")[0]["pk"]), street)
+            written = street.items("Events", "usage")[0]
+            aggregate.refresh(str(written["pk"]), {str(written["sk"])[:2]}, street)
         put(write)
 
     monkeypatch.setattr(table, "put", slow)

@@ -10,11 +10,11 @@ from adapters.events import Events
 from adapters.items import Item
 from adapters.memory import MemoryTable
 from handlers.pair import pair_records
-from metering.events import Event
+from metering.events import Acceptance, Event
 from metering.meters import Meter
 from metering.sessions import pair, resource_of
 from metering.times import DAY, HOUR, MINUTE, hour_name
-from metering.windows import Fact, fold, merge
+from metering.windows import Fact, fold, merge, tallies_between
 from tests.metering.strategies import NOON, duration_meter
 
 NOW = NOON + 20 * HOUR
@@ -49,6 +49,7 @@ class World:
             clock=lambda: NOW,
             remembered=SimpleNamespace(meters=lambda _: {meter.key: meter}, accounts=lambda _: {}),
             outbox=SimpleNamespace(announce=lambda *_: None),
+            acceptance=Acceptance(35 * DAY, 5 * MINUTE),
         )
 
     def _changed(self, _old: Item | None, new: Item) -> None:
@@ -83,10 +84,14 @@ def test_whatever_arrives_when_and_however_often_the_windows_are_those_of_all_ed
             world.handle(
                 data.draw(st.integers(1, len(world.pending))), forget=data.draw(st.sampled_from([True, True, False]))
             )
-    folded = [
-        fold(world.meter, *world.store.hour("acme", "runtime", hour_name(hour)), hour, hour + HOUR)
-        for hour in range(NOON - HOUR, NOON + DAY, HOUR)
-    ]
+    hours = range(NOON - HOUR, NOON + DAY, HOUR)
+    addressed = [(hour, world.store.hour("acme", "runtime", hour_name(hour))) for hour in hours]
+    folded = [fold(world.meter, (), each.facts, hour, hour + HOUR) for hour, each in addressed]
     whole = fold(world.meter, facts=[Fact(session, ("", 1)) for session in pair(sent, world.meter, NOW)])
-    assert merge(*(each.slots for each in folded)) == whole.slots
-    assert {session for each in folded for session in each.open} == set(whole.open)
+    slots, running = merge(*(each.slots for each in folded)), [session for each in folded for session in each.open]
+    for hour in hours:
+        span = (hour, hour + HOUR, NOW)
+        assert tallies_between(world.meter, slots, running, *span) == tallies_between(
+            world.meter, whole.slots, whole.open, *span
+        )
+    assert {session.identity for session in running} == {session.identity for session in whole.open}

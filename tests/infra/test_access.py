@@ -9,6 +9,7 @@ from tests.infra.templates import Template, functions, label, of_type, statement
 READ = {"GetItem", "BatchGetItem", "Query"}
 SETTLE = READ | {"PutItem"}
 STREAM = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
+WINDOWS = {"GetItem", "Query", "PutItem", "BatchWriteItem", "DeleteItem"}
 WALLETS = {"Usage": {"Query"}, "Catalog": READ, "Ledger": SETTLE}
 DUE = {"Ledger/index/due": {"Query"}}
 RECEIVE = {"ReceiveMessage", "DeleteMessage", "GetQueueAttributes"}
@@ -29,7 +30,7 @@ MAY: dict[str, dict[str, set[str]]] = {
     },
     "aggregate": {
         "Events": {"Query"},
-        "Usage": {"GetItem", "PutItem"},
+        "Usage": WINDOWS,
         "Catalog": READ,
         "Ledger": {"PutItem"},
         "Events/stream": STREAM,
@@ -38,6 +39,7 @@ MAY: dict[str, dict[str, set[str]]] = {
     "rate": {
         **WALLETS,
         **DUE,
+        "Usage": WINDOWS,
         "Events": {"PutItem"},
         "Rate": SEND | RECEIVE,
         "Undelivered": SEND,

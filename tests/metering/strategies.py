@@ -100,6 +100,7 @@ def sessions(draw: st.DrawFn) -> Session:
         closed_by=closed_by,
         weight=draw(not_negative),
         dimensions=draw(dimensions()),
+        counted_until=start if closed_by == "open" else None,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metering.decimals import EXACT
 from metering.events import Event, live, winners
 from metering.meters import Aggregation, Meter
-from metering.sessions import Session, billed_until
+from metering.sessions import Session, billed_until, counted
 from metering.times import DAY, HOUR, QUARTER, floor
 from metering.windows import (
     Fact,
@@ -220,8 +220,9 @@ def test_every_aggregation_can_be_read_from_merged_windows(several: list[Slots],
 
 
 def session(start: int, end: int | None, **fields: Any) -> Session:
-    opened = Session("r", "a", NOON + start, None, "open", Decimal(1), ())
-    return replace(opened if end is None else replace(opened, end=NOON + end, closed_by="stop"), **fields)
+    opened = Session("r", "a", NOON + start, None, "open", Decimal(1), (), NOON + start)
+    ended = replace(opened, end=NOON + (end or 0), closed_by="stop", counted_until=None)
+    return replace(opened if end is None else ended, **fields)
 
 
 def fact(told: Session, *rank: Any) -> Fact:
@@ -297,7 +298,7 @@ def test_an_open_session_is_measured_as_if_it_stopped_now(
     at = NOON + later
     start, end = sorted(data.draw(st.tuples(*[st.integers(-8, 60).map(lambda each: NOON + each * QUARTER)] * 2)))
     ends = [at] if meter.max_duration is None else [at, told.start + meter.max_duration]
-    stopped = replace(told, end=min(ends), closed_by="stop")
+    stopped = replace(told, end=min(ends), closed_by="stop", counted_until=None)
     closed = fold(meter, facts=[fact(stopped)]).slots if told.start <= at else {}
     expected = tallies_between(meter, closed, (), start, end, at)
     assert tallies_between(meter, {}, [told], start, end, at) == expected
@@ -367,3 +368,30 @@ def test_reading_a_month_or_a_year_takes_few_items() -> None:
     assert sum(map(len, cover(start, start + 30 * DAY))) == 30
     assert sum(map(len, cover(start + 5 * HOUR + 3 * QUARTER, start + 365 * DAY + 5 * HOUR))) < 500
     assert cover(NOON, NOON) == cover(NOON + DAY, NOON) == ([], [], [])
+
+
+@given(
+    st.integers(0, 3 * HOUR),
+    st.none() | st.integers(0, 40 * HOUR),
+    duration_meters,
+    st.integers(0, 3),
+    st.integers(0, 50 * HOUR),
+)
+def test_a_day_that_is_counted_and_the_rest_that_accrues_are_the_whole(
+    start: int, length: int | None, meter: Meter, days: int, seen: int
+) -> None:
+    """Law 4.7: counting the past days of a running session into windows changes nothing that anybody reads."""
+    told = session(start, None if length is None else start + length)
+    now = NOON + start + seen
+    midnight = floor(NOON, DAY) + days * DAY
+    if midnight <= now:
+        rolled = counted(replace(told, counted_until=None), midnight, now)
+        plain = counted(replace(told, counted_until=None), told.start, now)
+
+        folds = [fold(meter, facts=[fact(each)]) for each in (rolled, plain)]
+
+        span = (floor(NOON, DAY) - DAY, floor(NOON, DAY) + 5 * DAY)
+        whole = [usage_between(meter, each.slots, each.open, *span, now) for each in folds]
+        assert whole[0] == whole[1]
+        parts = [usage_between(meter, each.slots, each.open, span[0], midnight, now) for each in folds]
+        assert parts[0] == parts[1]
