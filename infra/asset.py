@@ -24,7 +24,7 @@ _FUNCTIONS = _ROOT / "functions"
 _LOCK = _ROOT / "requirements.lock"
 
 # What the functions import beside the standard library and the runtime's own boto3.
-RUNTIME = ("aws-lambda-powertools", "pydantic", "stripe", "tzdata")
+RUNTIME = ("aws-lambda-powertools", "iso4217", "pydantic", "stripe", "tzdata")
 # The rest of functions/ is for users' machines, or for readers.
 _LEFT_OUT = ("taximeter", "__pycache__")
 
@@ -158,6 +158,19 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _locked(name: str) -> str:
+    """The lock's lines about one distribution: its version and hashes.
+
+    Raises:
+        KeyError: The lock does not name it.
+    """
+    blocks = re.split(r"(?m)^(?=[a-z0-9])", _LOCK.read_text(encoding="utf-8"))
+    found = [block for block in blocks if re.match(rf"{re.escape(name)}==", block)]
+    if not found:
+        raise KeyError(name)
+    return found[0]
+
+
 def _copy_installed(folder: Path) -> None:
     for distribution in _installed():
         for file in distribution.files or ():
@@ -170,15 +183,21 @@ def _copy_installed(folder: Path) -> None:
 
 
 def _download(folder: Path) -> None:
-    """Install the locked wheels for Lambda's platform, checked against their hashes."""
+    """Install the locked wheels for Lambda's platform, checked against their hashes.
+
+    Older versions of pip take hashes from requirements only, and not from constraints.
+    """
+    wanted = folder.with_suffix(".requirements")
+    wanted.write_text("".join(_locked(_plain(each.name)) for each in _installed()), encoding="utf-8")
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"),
         *("--target", str(folder), "--only-binary=:all:"),
         *("--implementation", "cp", "--python-version", LAMBDA_PYTHON),
         *("--platform", "manylinux_2_28_aarch64", "--platform", "manylinux2014_aarch64"),
-        *("--require-hashes", "--constraint", str(_LOCK), *RUNTIME),
+        *("--require-hashes", "--no-deps", "--requirement", str(wanted)),
     ]
     done = subprocess.run(command, check=False)  # noqa: S603 - our own command, no shell
+    wanted.unlink()
     if done.returncode != 0:
         message = "the wheels for Lambda could not be installed"
         raise RuntimeError(message)
