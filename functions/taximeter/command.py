@@ -2,7 +2,7 @@
 
 import typer
 
-from taximeter import local, offline, operator
+from taximeter import benchmark, local, offline, operator
 from taximeter.demo.command import demo
 from taximeter.importing.command import import_
 
@@ -21,6 +21,7 @@ for _command in (
     demo,
     operator.parked,
     operator.redrive,
+    benchmark.benchmark,
     offline.simulate,
 ):
     main.command()(_command)
