@@ -33,6 +33,11 @@ class Grid:
     start: int
     end: int
 
+    @property
+    def falls_on_days(self) -> bool:
+        """Whether no window begins within a day of UTC, but where the interval does: whole days suffice to fill it."""
+        return self.unit == "total" or (self.timezone == "UTC" and self.unit not in ("minute", "hour"))
+
     def at(self, instant: int) -> Period:
         """The window that holds an instant of the interval."""
         whole = self._whole(instant)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
+from adapters.usage import Measured
 from billing.periods import Period, local_month
 from billing.spans import Grid, SpanUnit
 from handlers import _live, _minutes
@@ -19,7 +20,7 @@ from metering.decimals import text
 from metering.errors import Invalid
 from metering.events import Dimensions
 from metering.meters import Meter
-from metering.times import DAY, MINUTE, QUARTER, floor, format_time
+from metering.times import DAY, HOUR, MINUTE, QUARTER, floor, format_time
 from metering.windows import Tally, merge_tallies, quantity
 
 Place = tuple[int, Dimensions]
@@ -109,10 +110,17 @@ def _rows(asked: Asked, last: Place | None, *, fill: bool) -> Iterator[tuple[Pla
                 yield (start, group), tallies[group]
 
 
+def _read(asked: Asked, first: int) -> Measured:
+    """The fewest windows that cover the interval from `first` on (law 4.4): whole days where they can be used."""
+    grid = asked.grid
+    whole_until = asked.now - HOUR if grid.falls_on_days else None
+    return asked.live.usage.read(asked.customer, first, grid.end, whole_until, (grid.start, grid.end))
+
+
 def _groups(asked: Asked) -> set[Dimensions]:
     """The combinations that occur in the interval."""
     grid, key = asked.grid, asked.meter.key
-    measured = asked.live.usage.read(asked.customer, grid.start, grid.end)
+    measured = _read(asked, grid.start)
     used = {
         dimensions
         for quarter, dimensions in measured.slots.get(key, {})
@@ -125,7 +133,7 @@ def _groups(asked: Asked) -> set[Dimensions]:
 def _measured(asked: Asked, first: int) -> Iterator[tuple[int, Tallies]]:
     """The windows of the interval from the one that begins at `first`, from the windows that are kept."""
     grid, meter = asked.grid, asked.meter
-    measured = asked.live.usage.read(asked.customer, first, grid.end)
+    measured = _read(asked, first)
     tallies: defaultdict[Place, list[Tally]] = defaultdict(list)
     slots = {slot: tally for slot, tally in measured.slots.get(meter.key, {}).items() if first <= slot[0] < grid.end}
     starts = grid.starts(quarter for quarter, _ in slots)
