@@ -2,7 +2,8 @@
 
 import typer
 
-from taximeter import benchmark, local, offline, operator
+from taximeter import benchmark, local, offline, operator, reading
+from taximeter.applying.command import apply
 from taximeter.demo.command import demo
 from taximeter.importing.command import import_
 
@@ -19,6 +20,11 @@ for _command in (
     local.status,
     local.advance,
     demo,
+    apply,
+    reading.usage,
+    reading.balance,
+    reading.invoices,
+    reading.events,
     operator.parked,
     operator.redrive,
     benchmark.benchmark,

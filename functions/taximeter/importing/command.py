@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from taximeter.client import ApiKey, AsJson, Port, Url, where
 from taximeter.local import end_on_signals, explained
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ _REJECTED = 3
 def import_(  # noqa: PLR0913 - each is an option of the command
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="NDJSON, CSV or Parquet; gzip welcome.")],
     *,
-    url: Annotated[str, typer.Option(envvar="TAXIMETER_URL", help="The deployment: its output ApiUrl.")] = "",
-    key: Annotated[str, typer.Option(envvar="TAXIMETER_API_KEY", help="An API key that may ingest.")] = "",
-    port: Annotated[int | None, typer.Option(help="A local cloud instead, by its port.")] = None,
+    url: Url = "",
+    key: ApiKey = "",
+    port: Port = None,
     mapped: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN; dimensions.NAME=COLUMN.")] = None,
     constant: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, the same in every row.")] = None,
     form: Annotated[
@@ -39,7 +40,7 @@ def import_(  # noqa: PLR0913 - each is an option of the command
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many requests at a time.")] = 8,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew after an interruption.")] = False,
     allow_rejected: Annotated[bool, typer.Option("--allow-rejected", help="Rejected rows are no failure.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Send the events of a file; after an interruption the same command goes on where it was.
 
@@ -53,11 +54,11 @@ def import_(  # noqa: PLR0913 - each is an option of the command
     from taximeter.importing.sources import Source  # noqa: PLC0415 - the same
 
     with _explained():
-        where = _where(url, key, port)
+        destination = where(url, key, port)
         columns = Columns.of(mapped or (), constant or (), utc=utc)
-        sender = Sender(*where, connections=concurrency)
+        sender = Sender(*destination, connections=concurrency)
         source = Source(file, form, delimiter)
-        identity = identity_of(file, *where, columns, source.form, delimiter)
+        identity = identity_of(file, *destination, columns, source.form, delimiter)
         began = time.monotonic()
         end_on_signals()
         with Progress(file, identity, restart=restart) as progress:
@@ -85,20 +86,6 @@ def _explained() -> Iterator[None]:
             yield
         except (OSError, EOFError, zlib.error) as fault:
             raise RuntimeError(str(fault)) from fault
-
-
-def _where(url: str, key: str, port: int | None) -> tuple[str, str]:
-    """The address of the API, and the key."""
-    if port is None:
-        if not (url and key):
-            raise ValueError("where to? give --url and --key (TAXIMETER_URL, TAXIMETER_API_KEY), or --port")
-        return url, key
-    from infra.local import cloud  # noqa: PLC0415 - see the module's docstring
-
-    found = cloud.find(port)
-    if found is None:
-        raise RuntimeError(f"no local cloud on port {port} was started from this folder: taximeter up")
-    return found.api_url, found.admin_key
 
 
 @contextmanager

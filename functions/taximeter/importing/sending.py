@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx
 
+from taximeter.client import checked_address
+
 _RETRIED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _LONGEST_PAUSE_SECONDS = 30.0
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class Stopped(RuntimeError):
@@ -37,11 +38,8 @@ class Sender:
     def __init__(
         self, url: str, key: str, *, attempts: int = 12, pause_seconds: float = 0.25, connections: int = 8
     ) -> None:
-        address = httpx.URL(url)
-        if address.scheme != "https" and not (address.scheme == "http" and _is_local(address.host)):
-            raise ValueError("the API key is sent over https only")
         self._client = httpx.Client(
-            base_url=address,
+            base_url=checked_address(url),
             headers={"x-api-key": key, "content-type": "application/x-ndjson", "content-encoding": "gzip"},
             timeout=httpx.Timeout(35, connect=10),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -108,10 +106,6 @@ class Sender:
 
 
 _DURABLE = Refusal("", "")
-
-
-def _is_local(host: str) -> bool:
-    return host in _LOOPBACK or host.endswith(".localhost")
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
