@@ -1,7 +1,7 @@
 """A table on DynamoDB. Conditions become expressions here and nowhere else."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -100,6 +100,30 @@ class DynamoTable:
         items = map(from_wire, found["Items"])
         return [(string(item, "pk"), string(item, "sk")) for item in items]
 
+    def scan(self, kind: str, after: Key | None = None) -> Iterator[tuple[list[Key], Key | None]]:
+        """Read the keys of all items of a kind, which reads (and pays for) the whole table: for repairs alone.
+
+        They come page by page, in no particular order, each page with the key behind which the next one begins: what
+        was interrupted goes on `after` that. None comes with the last page.
+        """
+        more: dict[str, Any] = {} if after is None else {"ExclusiveStartKey": to_wire({"pk": after[0], "sk": after[1]})}
+        while True:
+            page = self._client.scan(
+                TableName=self.name,
+                FilterExpression="#kind = :kind",
+                ProjectionExpression="pk, sk",
+                ExpressionAttributeNames={"#kind": "kind"},
+                ExpressionAttributeValues=to_wire({":kind": kind}),
+                ConsistentRead=True,
+                **more,
+            )
+            reached = page.get("LastEvaluatedKey")
+            found = [_key(each) for each in page["Items"]]
+            yield found, _key(reached) if reached else None
+            if not reached:
+                return
+            more = {"ExclusiveStartKey": reached}
+
     def put(self, put: Put) -> None:
         """See `Table.put`."""
         with _conditions():
@@ -135,6 +159,11 @@ class DynamoTable:
 def _possible(pk: str, sk: str) -> bool:
     """Whether an item can have this key; DynamoDB refuses to look for one that cannot."""
     return 0 < len(pk.encode()) <= _MOST_BYTES_OF_PK and 0 < len(sk.encode()) <= _MOST_BYTES_OF_SK
+
+
+def _key(tagged: Mapping[str, Any]) -> Key:
+    item = from_wire(tagged)
+    return string(item, "pk"), string(item, "sk")
 
 
 def _expression(condition: Condition | None) -> dict[str, Any]:

@@ -56,6 +56,13 @@ class MemoryTable:
         )
         return [key for _, key in found[:most]]
 
+    def scan(self, kind: str, after: Key | None = None) -> Iterator[tuple[list[Key], Key | None]]:
+        """See `DynamoTable.scan`; a partition is a page."""
+        partitions = sorted(pk for pk in self._partitions if after is None or pk > after[0])
+        for pk in partitions:
+            keys = [(pk, sort) for sort in self._partitions[pk] if self._items[pk, sort].get("kind") == kind]
+            yield keys, (pk, "") if pk != partitions[-1] else None
+
     def put(self, put: Put) -> None:
         """See `Table.put`."""
         self.transact([put])

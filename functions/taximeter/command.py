@@ -6,6 +6,7 @@ from taximeter import benchmark, local, offline, operator, reading
 from taximeter.applying.command import apply
 from taximeter.demo.command import demo
 from taximeter.importing.command import import_
+from taximeter.replaying.command import replay
 
 main = typer.Typer(
     name="taximeter",
@@ -27,6 +28,7 @@ for _command in (
     reading.events,
     operator.parked,
     operator.redrive,
+    replay,
     benchmark.benchmark,
     offline.simulate,
 ):

@@ -4,6 +4,7 @@ What talks to AWS is imported when a command is called: the client needs none of
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Option(help="The deployment: the context `name` that it was deployed with.")]
 Port = Annotated[int | None, typer.Option(help="A local cloud instead of AWS, by its port.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+_LONGEST_CALL_SECONDS = 900
 
 keys = typer.Typer(help="API keys of a deployment, made with AWS credentials.", no_args_is_help=True)
 
@@ -43,8 +46,30 @@ class Deployment:
 
         return DynamoTable(self.output("Data", key), self.client("dynamodb"))
 
+    def settings(self, title: str) -> dict[str, str]:
+        """The environment that a function was deployed with."""
+        name = self.output("Service", f"{title}Function")
+        found = self.client("lambda").get_function_configuration(FunctionName=name)
+        return dict(found["Environment"]["Variables"])
 
-def _deployment(name: str, port: int | None) -> Deployment:
+    def caller(self, title: str) -> Callable[[object], str | None]:
+        """Gives events to a function and waits; None if it took one, else what it failed with."""
+        from botocore.config import Config  # noqa: PLC0415 - see the module's docstring
+
+        name = self.output("Service", f"{title}Function")
+        # Longer than any function may take, so that none is called again while it works.
+        patient = Config(read_timeout=_LONGEST_CALL_SECONDS)
+        client = self.session.client("lambda", endpoint_url=self.endpoint, config=patient)
+
+        def call(event: object) -> str | None:
+            answer = client.invoke(FunctionName=name, Payload=json.dumps(event))
+            return answer["Payload"].read().decode() if "FunctionError" in answer else None
+
+        return call
+
+
+def deployment(name: str, port: int | None) -> Deployment:
+    """The deployment of a name in the account of the AWS credentials, or the one on a local cloud."""
     import boto3  # noqa: PLC0415 - see the module's docstring
 
     if port is None:
@@ -70,7 +95,7 @@ def create_key(
     if not set(wanted) <= set(SCOPES):
         raise typer.BadParameter(f"scopes are {', '.join(SCOPES)}")
     try:
-        key = Keys(_deployment(name, port).table("CatalogTable")).create(identity, wanted)
+        key = Keys(deployment(name, port).table("CatalogTable")).create(identity, wanted)
     except ConditionFailed:
         raise typer.BadParameter(f"there is a key {identity!r} already") from None
     typer.echo(json.dumps({"id": identity, "scopes": wanted, "key": key}) if as_json else key)
@@ -78,44 +103,40 @@ def create_key(
 
 def parked(*, name: Name = "Taximeter", port: Port = None, as_json: AsJson = False) -> None:
     """List the records that could not be processed, with the reasons."""
-    for item in _parked(_deployment(name, port)):
+    for item in _parked(deployment(name, port)):
         told = {part: str(item[part]) for part in ("function", "pk", "reason", "record")}
         typer.echo(json.dumps(told) if as_json else f"{told['function']}  {told['pk']}  {told['reason']}")
 
 
 def redrive(*, name: Name = "Taximeter", port: Port = None) -> None:
     """Give every parked record to its function again; what fails again stays parked."""
-    deployment = _deployment(name, port)
-    outbox = _outbox(deployment)
-    waiting = _parked(deployment)
+    found = deployment(name, port)
+    outbox = _outbox(found)
+    waiting = _parked(found)
     for item in waiting:
-        if _processed(deployment, item):
+        if _processed(found, item):
             outbox.unpark(item)
-    left = {(item["pk"], item["sk"]) for item in _parked(deployment)}
+    left = {(item["pk"], item["sk"]) for item in _parked(found)}
     done = sum((item["pk"], item["sk"]) not in left for item in waiting)
     typer.echo(f"{done} processed, {len(left)} still parked")
     if left:
         raise typer.Exit(1)
 
 
-def _outbox(deployment: Deployment) -> "Outbox":
+def _outbox(found: Deployment) -> "Outbox":
     from adapters.outbox import Outbox  # noqa: PLC0415 - see the module's docstring
 
-    return Outbox(deployment.table("LedgerTable"))
+    return Outbox(found.table("LedgerTable"))
 
 
-def _parked(deployment: Deployment) -> "list[Item]":
-    return _outbox(deployment).all_parked(1 << 52)
+def _parked(found: Deployment) -> "list[Item]":
+    return _outbox(found).all_parked(1 << 52)
 
 
-def _processed(deployment: Deployment, item: "Item") -> bool:
+def _processed(found: Deployment, item: "Item") -> bool:
     """Whether a function took its record this time; one that parks it again writes its item anew."""
     title = "".join(part.title() for part in str(item["function"]).split("_"))
-    answer = deployment.client("lambda").invoke(
-        FunctionName=deployment.output("Service", f"{title}Function"),
-        Payload=json.dumps({"Records": [json.loads(str(item["record"]))]}),
-    )
-    if "FunctionError" in answer:
+    if found.caller(title)({"Records": [json.loads(str(item["record"]))]}) is not None:
         return False
-    current = deployment.table("LedgerTable").get(item["pk"], item["sk"])
+    current = found.table("LedgerTable").get(item["pk"], item["sk"])
     return bool(current and current["parked_at"] == item["parked_at"])

@@ -20,6 +20,7 @@ from adapters.items import (
     string,
     to_wire,
 )
+from adapters.memory import MemoryTable
 from tests.adapters.conftest import Bench
 
 
@@ -256,3 +257,16 @@ def test_what_a_table_never_takes_is_given_back() -> None:
     items = [item(f"{number:02d}", data=b"\x01") for number in range(30)]
     assert sorted(DynamoTable("any", client, pauses.append).put_many(items), key=str) == items
     assert sum(pauses) < 10
+
+
+def test_a_scan_finds_all_of_a_kind_and_goes_on_behind_any_page(table: Table) -> None:
+    assert isinstance(table, DynamoTable | MemoryTable)
+    wanted = {(f"p{number % 3}", f"s{number}") for number in range(9)}
+    for pk, sk in wanted:
+        table.put(Put({"pk": pk, "sk": sk, "kind": "edge"}))
+        table.put(Put({"pk": pk, "sk": f"{sk}~", "kind": "poke"}))
+    pages = list(table.scan("edge"))
+    assert sorted(key for keys, _ in pages for key in keys) == sorted(wanted)
+    assert pages[-1][1] is None
+    for place, (_, reached) in enumerate(pages[:-1]):
+        assert [keys for keys, _ in table.scan("edge", reached)] == [keys for keys, _ in pages[place + 1 :]]
