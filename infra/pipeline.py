@@ -107,7 +107,7 @@ class Pipeline(Construct):
             environment={"RATE_QUEUE_URL": queue.queue_url},
             dead_letters=self._messages.undelivered,
         )
-        rate.consume_stream(_stream(data.usage), _kinds("window", "open"), self._shared)
+        rate.consume_stream(_stream(data.usage), _kinds("window", "open", "late"), self._shared)
         rate.consume_queue(queue, most_at_once=10)
         EventEvery(
             self,

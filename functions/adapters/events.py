@@ -11,14 +11,13 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby, islice
 from typing import Any
 
-from adapters.items import Below, ConditionFailed, Item, Put, Table, binary, integer, string
+from adapters.items import ConditionFailed, Equals, Item, Put, Table, binary, integer, string
 from metering.arrival import event_from_json
-from metering.errors import Unreadable
+from metering.errors import Unavailable, Unreadable
 from metering.events import Event, live
 from metering.packing import digest
 from metering.segments import Segment, unpack
@@ -54,14 +53,16 @@ class Published:
     """What is remembered of a session whose facts reached beyond the hour of its start.
 
     Attributes:
-        end: the furthest instant that facts ever reached.
-        rolled: the start of the day up to which its past days were counted while it ran; 0 if none were.
+        end: the furthest instant that facts ever reached; it never goes back.
+        rolled: up to where the facts of its past days are written and hold whatever its end; 0 if none do.
         said: a digest of what it was published with, apart from its end.
+        version: raised by every write; the condition of the next one.
     """
 
     end: int
     rolled: int
     said: str
+    version: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,30 +165,36 @@ class Events:
         return Neighbourhood(
             edges=tuple(read_edge(item) for item in items if item["kind"] in _EDGES),
             published={
-                read_edge(item).identity: Published(integer(item, "end"), integer(item, "rolled"), string(item, "said"))
-                for item in items
-                if item["kind"] == "published"
+                read_edge(item).identity: _read_published(item) for item in items if item["kind"] == "published"
             },
             end=end,
         )
 
-    def publish(self, key: EdgeKey, start: Event, reached: Published) -> None:
-        """Remember how far facts of a session reach, before they are written; it never goes back.
+    def publish(self, key: EdgeKey, start: Event, told: Published) -> Published:
+        """Remember of a session how far its facts reach, on the condition of the version that was read.
 
         Its start edge is kept along, so that a session can outlive it.
+
+        Raises:
+            Unavailable: somebody else remembered something else meanwhile.
         """
+        written = replace(told, version=told.version + 1)
         item: Item = {
             "pk": key.partition,
             "sk": f"{start.timestamp:013d}#{start.id}#~",
             "kind": "published",
             "body": _body(start),
-            "end": reached.end,
-            "rolled": reached.rolled,
-            "said": reached.said,
-            "ttl": self._ttl(reached.end),
+            "end": written.end,
+            "rolled": written.rolled,
+            "said": written.said,
+            "version": written.version,
+            "ttl": self._ttl(written.end),
         }
-        with suppress(ConditionFailed):  # it already reached further
-            self._table.put(Put(item, Below("end", reached.end)))
+        try:
+            self._table.put(Put(item, Equals("version", told.version or None)))
+        except ConditionFailed:
+            raise Unavailable("the resource is being paired by others") from None
+        return written
 
     def _segment(self, kind: str, segment: Segment) -> Item:
         return {
@@ -246,6 +253,10 @@ def _until_a_start(items: Iterator[Item]) -> tuple[list[Item], int | None]:
         if "start" in types and "stop" not in types:
             return taken, int(instant)
     return taken, None
+
+
+def _read_published(item: Item) -> Published:
+    return Published(integer(item, "end"), integer(item, "rolled"), string(item, "said"), integer(item, "version"))
 
 
 def read_edge(item: Item) -> Event:

@@ -5,7 +5,7 @@
 | window | `customer` | `hour#2026-11-20T16#meter` |
 | open | `customer` | `open#2026-11-20T16#meter`: the running sessions counted up to that hour |
 | minute, minute-open | `customer` | `by-minute#2026-11-20T16:05#meter`, `by-minute-open#…`: of heavy hours |
-| day | `customer` | `day#2026-11-20#meter` |
+| day, late | `customer` | `day#2026-11-20#meter`; `late` if it changed once it was kept |
 | closed | `customer` | `day#2026-11-20#`: the placeholder of a day, then its mark |
 | chunk | `customer` | behind the head of a large window (`adapters.windows`) |
 
@@ -14,7 +14,7 @@ of a wallet.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -151,7 +151,13 @@ class Usage:
                 without it.
             cuts: instants at which the usage must be cuttable: the days around them are read by their hours.
         """
-        days = self._closed_days(customer, start, end, whole_until, frozenset(cuts))
+        until = whole_until if end is None or whole_until is None else min(end, whole_until)
+        cut_days = {floor(cut, DAY) for cut in cuts if cut % DAY}
+
+        def may_be_whole(day: int) -> bool:
+            return until is not None and start <= day <= until - DAY and day not in cut_days
+
+        days = self._closed_days(customer, start, until, may_be_whole)
         slots: defaultdict[str, list[Slots]] = defaultdict(list)
         for windows in days.values():
             for window in windows:
@@ -166,40 +172,40 @@ class Usage:
                 else:
                     slots[meter] += map(unpack_slots, window.parts)
                     touched.add(floor(hour_of_name(hour), DAY))
-        unclosed = [day for day in sorted(touched) if whole_until is not None and start <= day <= whole_until - DAY]
-        return Measured({meter: merge(*several) for meter, several in slots.items()}, dict(running), tuple(unclosed))
+        unclosed = tuple(filter(may_be_whole, sorted(touched)))
+        return Measured({meter: merge(*several) for meter, several in slots.items()}, dict(running), unclosed)
 
     def _closed_days(
-        self, customer: str, start: int, end: int | None, whole_until: int | None, cuts: frozenset[int]
+        self, customer: str, start: int, until: int | None, may_be_whole: Callable[[int], bool]
     ) -> dict[int, list[Window]]:
-        """The days in [start, end) that are kept as wholes and may be read so, with their windows."""
-        last = min(whole_until or 0, whole_until or 0 if end is None else end)
-        if last - start < DAY:
+        """The days that are kept as wholes and may be read so, with their windows."""
+        if until is None or until - start < DAY:
             return {}
         days: dict[int, list[Window]] = {}
         marked: set[int] = set()
-        for window in read_windows(self._table, customer, f"day#{_day(start)}#", f"day#{_day(last)}#"):
+        for window in read_windows(self._table, customer, f"day#{_day(start)}#", f"day#{_day(until)}#"):
             day = hour_of_name(f"{window.sort.split('#')[1]}T00")
             if window.head["kind"] != "closed":
                 days.setdefault(day, []).append(window)
             elif window.head["state"] == "closed":
                 marked.add(day)
-        usable = {
-            day
-            for day in marked
-            if start <= day and day + DAY <= last and not any(day < cut < day + DAY for cut in cuts)
-        }
-        return {day: days.get(day, []) for day in usable}
+        return {day: days.get(day, []) for day in filter(may_be_whole, marked)}
 
     def is_marked(self, customer: str, day: int) -> bool:
         """Whether a day is kept as a whole, or about to be: then a change of its hours has to reach it."""
         return self._table.get(customer, f"day#{_day(day)}#") is not None
 
-    def close_day(self, customer: str, day: int) -> None:
+    def close_day(self, customer: str, day: int, *, late: bool = False) -> None:
         """Keep a day that is over as a whole: the placeholder first, then what its hours hold, then its mark.
 
         Whoever refreshes one of its hours after the placeholder is there refreshes the day too; whoever did before is
         read here. Doing it twice is doing it once.
+
+        Args:
+            customer: whose.
+            day: its start.
+            late: whether an hour has just changed: who was told of that may have read the day without it, so the
+                change of the day is told too, by its kind.
 
         Raises:
             Unavailable: the hours were being rewritten all the time.
@@ -209,19 +215,20 @@ class Usage:
             self._table.put(Put(mark, Absent()))
         hours = read_windows(self._table, customer, f"hour#{_day(day)}", f"hour#{_day(day)}{_LAST}")
         for meter in sorted({_meter(window) for window in hours}):
-            while not self._refresh_day(customer, day, meter):
+            while not self._refresh_day(customer, day, meter, late=late):
                 continue
         self._table.put(Put({**mark, "state": "closed"}))
 
-    def _refresh_day(self, customer: str, day: int, meter: str) -> bool:
+    def _refresh_day(self, customer: str, day: int, meter: str, *, late: bool) -> bool:
         """Merge a day of a meter anew from its hours; says whether nobody else did meanwhile."""
         sort = f"day#{_day(day)}#{meter}"
         read = read_window(self._table, customer, sort)
         hours = read_windows(self._table, customer, f"hour#{_day(day)}", f"hour#{_day(day)}{_LAST}")
         merged = merge(*(unpack_slots(part) for window in hours if _meter(window) == meter for part in window.parts))
         whole = merge(*({(day, dimensions): tally} for (_, dimensions), tally in merged.items()))
+        kind = "late" if late or read else "day"
         try:
-            write_window(self._table, customer, sort, "day", partial(spread_slots, whole), read, {})
+            write_window(self._table, customer, sort, kind, partial(spread_slots, whole), read, {})
         except ConditionFailed:
             return False
         return True

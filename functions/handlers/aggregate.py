@@ -95,7 +95,7 @@ def _folded(hour: Frame, meter: Meter, addressed: Addressed, live: Live) -> Fold
 def _reach_day(customer: str, day: int, live: Live) -> None:
     """Bring a late change of an hour into its day, if that is kept as a whole."""
     if day + DAY <= live.clock() + _CLOCKS_APART and live.usage.is_marked(customer, day):
-        live.usage.close_day(customer, day)
+        live.usage.close_day(customer, day, late=True)
 
 
 def _address(partition: str, live: Live) -> tuple[Frame, Meter]:

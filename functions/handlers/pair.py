@@ -1,7 +1,8 @@
 """Events stream, edges and pokes: pair the starts and stops of each resource and publish facts. Law 4.5."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,8 @@ from metering.windows import Fact
 
 Record = Mapping[str, Any]
 HourFacts = dict[tuple[str, str, int], list[Fact]]
+Days = tuple[EdgeKey, Event, Published]
+"""What is to be remembered of a session once the facts that count its past days are written."""
 
 _ANOMALIES = {"start", "max_duration", "orphan"}
 _BY_TIME = {"max_duration", "ends_at"}
@@ -42,19 +45,21 @@ def pair_records(records: Sequence[Record], live: Live) -> None:
     for record in records:
         resources[record["dynamodb"]["Keys"]["pk"]["S"]].append(record)
     facts: HourFacts = defaultdict(list)
+    days: list[Days] = []
     for partition, together in resources.items():
         try:
-            for hour, fact in _facts_of(together, live):
-                facts[hour].append(fact)
+            _add_facts_of(together, live, facts, days)
         except UNPROCESSABLE as error:
             _park(partition, together, error, live)
     segments = [each for address, several in sorted(facts.items()) for each in facts_segments(*address, several)]
     if segments and live.events.add_facts(segments):
         raise Unavailable("the table did not take every fact")
+    for key, start, told in days:
+        live.events.publish(key, start, told)
 
 
-def _facts_of(records: Sequence[Record], live: Live) -> Iterable[tuple[tuple[str, str, int], Fact]]:
-    """The facts about one resource's sessions around its new edges, each with the hours it is addressed to."""
+def _add_facts_of(records: Sequence[Record], live: Live, facts: HourFacts, days: list[Days]) -> None:
+    """Add the facts about one resource's sessions around its new edges, and which past days they count."""
     keys = [edge_key(from_wire(record["dynamodb"]["Keys"])) for record in records]
     key, first, last = keys[0], min(each.timestamp for each in keys), max(each.timestamp for each in keys)
     meter = live.remembered.meters([key.meter]).get(key.meter)
@@ -70,12 +75,12 @@ def _facts_of(records: Sequence[Record], live: Live) -> Iterable[tuple[tuple[str
     concerned += _no_orphans(around, sessions, records, first)
     rank = max(_rank(record) for record in records)
     _announce(key, concerned, around, records, live)
-    return [
-        ((key.customer, key.meter, hour), Fact(told, rank))
-        for session in concerned
-        for told in [counted(session, floor(now, DAY), now)]
-        for hour in _hours(key, told, around, now, live)
-    ]
+    for session in concerned:
+        told = counted(session, floor(now, DAY), now)
+        hours, past_days = _publish(key, told, around, now, live)
+        days += past_days
+        for hour in hours:
+            facts[key.customer, key.meter, hour].append(Fact(told, rank))
 
 
 def _is_concerned(session: Session, first: int, end: int | None) -> bool:
@@ -119,29 +124,34 @@ def _rank(record: Record) -> tuple[str, int]:
     return record["eventSourceARN"].rsplit("/", 1)[1], int(record["dynamodb"]["SequenceNumber"])
 
 
-def _hours(key: EdgeKey, session: Session, around: Neighbourhood, now: int, live: Live) -> list[int]:
+def _publish(
+    key: EdgeKey, session: Session, around: Neighbourhood, now: int, live: Live
+) -> tuple[list[int], list[Days]]:
     """The hours that a fact goes to: those it touches, those it was once said to touch, and where it is listed.
 
     The past days of a running session were counted as they ended, and no part depends on what comes later: so unless
-    something else about it changed, only what follows them is written again, and the hour of its start, where it is
-    looked up, as long as windows of that age may be written (law 4.8).
+    something else about it changed, only what follows them, or its end, is written again, and the hour of its start,
+    where it is looked up, as long as windows of that age may be written (law 4.8).
+
+    What is remembered of a session is written before its facts; that they count its past days, which comes along, is
+    to be remembered once they are written, so that a crash in between loses none.
     """
     start = floor(session.start, HOUR)
     said = digest(canonical([str(session.weight), session.dimensions]))
-    known = around.published.get((session.start, session.id), Published(session.start, 0, said))
+    known = around.published.get((session.start, session.id))
     listed = session.counted_until
     reach = listed if listed is not None else session.end or session.start
-    if session.counts and reach > max(known.end, start + HOUR):
-        rolled = listed if listed and listed > session.start else known.rolled
-        live.events.publish(key, _start_edge(session, around), Published(reach, rolled, said))
-    first = start
-    if session.counts and known.said == said and reach >= known.rolled > session.start:
-        first = floor(known.rolled, HOUR)
-    # Where it is listed, and where it once was, is the hour that begins there.
-    last = max(known.end + 1 if known.rolled else known.end, session.start + 1, reach + 1 if listed else reach)
-    hours = list(range(first, last, HOUR))
-    may_write = start > now - live.acceptance.past - _WRITTEN_LONGER
-    return [start, *hours] if first > start and may_write else hours
+    sure = min(known.rolled, reach) if known and session.counts and known.said == said else 0
+    end = max(reach, known.end if known else session.start)
+    remembered = known or Published(end, 0, said)
+    if known != (told := Published(end, sure, said, remembered.version)) and (known or reach > start + HOUR):
+        remembered = live.events.publish(key, _start_edge(session, around), told)
+    days = []
+    if listed is not None and listed > max(sure, session.start) and end > start + HOUR:
+        days = [(key, _start_edge(session, around), replace(remembered, rolled=listed))]
+    first = floor(sure, HOUR) if sure > session.start else start
+    oldest = now - live.acceptance.past - _WRITTEN_LONGER
+    return [hour for hour in sorted({start, *range(first, end + 1, HOUR)}) if hour > oldest], days
 
 
 def _start_edge(session: Session, around: Neighbourhood) -> Event:

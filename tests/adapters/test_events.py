@@ -1,5 +1,6 @@
 """The Events table: what happened, and the edges that the sessions around an instant depend on."""
 
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Any, Literal
@@ -9,7 +10,7 @@ import pytest
 from adapters.events import Addressed, EdgeKey, Events, Published, edge_key, read_edge
 from adapters.items import Put, Table, binary, string
 from adapters.memory import MemoryTable
-from metering.errors import Unreadable
+from metering.errors import Unavailable, Unreadable
 from metering.events import Event
 from metering.meters import Meter
 from metering.segments import pack
@@ -190,11 +191,17 @@ def test_pokes_and_published_ends_between_edges_are_no_edges(table: Table) -> No
     assert found.published == {(NOON + 10, "s"): Published(NOON + DAY, NOON + HOUR, "digest")}
 
 
-def test_a_published_end_never_goes_back(bench: Bench) -> None:
+def test_what_was_published_is_written_on_the_condition_of_what_was_read(bench: Bench) -> None:
     events = Events(bench.table, 35 * DAY)
-    for hours in (5, 3, 5, 7, 6):
-        events.publish(key(0), edge("start", 0, "s"), Published(NOON + hours * HOUR, 0, "digest"))
-    assert events.around(key(0), NOON, NOON).published == {(NOON, "s"): Published(NOON + 7 * HOUR, 0, "digest")}
+    start = edge("start", 0, "s")
+    first = events.publish(key(0), start, Published(NOON + HOUR, 0, "digest"))
+    (read,) = events.around(key(0), NOON, NOON).published.values()
+    assert (read, read.version) == (first, 1)
+    second = events.publish(key(0), start, replace(read, end=NOON + 3 * HOUR))
+    for lost in (first, Published(NOON + 9 * HOUR, 0, "digest")):
+        with pytest.raises(Unavailable):
+            events.publish(key(0), start, lost)
+    assert events.around(key(0), NOON, NOON).published == {(NOON, "s"): second}
     assert bench.changes() == 2
 
 

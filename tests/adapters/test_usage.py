@@ -1,15 +1,16 @@
 """The Usage table: windows that are set on the condition of what was read before their inputs."""
 
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 import pytest
 
-from adapters.items import ConditionFailed, Table
+from adapters.items import ConditionFailed, Put, Table
 from adapters.usage import Frame, Measured, Stored, Usage
 from metering.sessions import Session
-from metering.times import HOUR, QUARTER, hour_name, parse_time
-from metering.windows import Slots, Tally
+from metering.times import DAY, HOUR, QUARTER, hour_name, parse_time
+from metering.windows import Slots, Tally, merge_tallies
 from tests.adapters.conftest import Bench
 
 NOON = parse_time("2026-11-20T12:00:00Z")
@@ -130,3 +131,180 @@ def test_an_empty_window_tells_that_something_is_addressed_to_its_hour(table: Ta
     assert usage.hours("acme", "m", NOON + 3 * HOUR, NOON) == []
     assert usage.has_any("acme")
     assert not usage.has_any("nobody")
+
+
+DAY_START = parse_time("2026-11-18T00:00:00Z")
+EU = (("region", "eu"),)
+
+
+def used_at(*hours: int, day: int = DAY_START, events: int = 1) -> Slots:
+    return {(day + hour * HOUR + QUARTER, EU): Tally(events=events, quantity=Decimal(hour)) for hour in hours}
+
+
+def with_hours(table: Table, day: int, *hours: int, meter: str = "m", events: int = 1) -> Usage:
+    usage = Usage(table)
+    for hour in hours:
+        put(usage, day + hour * HOUR, (used_at(hour, day=day, events=events), ()), meter)
+    return usage
+
+
+def read_at(usage: Usage, whole_until: int | None = NOON, *cuts: int, start: int = DAY_START) -> dict[int, int]:
+    """The events of the meter by the instant that they stand at, in hours."""
+    found = usage.read("acme", start, None, whole_until, cuts).slots.get("m", {})
+    return {(quarter - DAY_START) // HOUR: tally.events for (quarter, _), tally in sorted(found.items())}
+
+
+def test_a_closed_day_is_read_whole_where_it_may_be_and_by_its_hours_where_not(table: Table) -> None:
+    usage = with_hours(table, DAY_START, 3, 9)
+    with_hours(table, DAY_START + DAY, 5)
+    with_hours(table, DAY_START, 4, meter="other")
+    by_hours = {3: 1, 9: 1, 29: 1}
+    assert read_at(usage) == by_hours
+    assert usage.read("acme", DAY_START, None, NOON).unclosed == (DAY_START, DAY_START + DAY)
+    usage.close_day("acme", DAY_START)
+    assert read_at(usage) == {0: 2, 29: 1}
+    assert usage.read("acme", DAY_START, None, NOON).unclosed == (DAY_START + DAY,)
+    assert usage.read("acme", DAY_START, None, NOON).slots["other"] == {
+        (DAY_START, EU): Tally(events=1, quantity=Decimal(4))
+    }
+    # Nobody looks into a day but who may.
+    assert read_at(usage, None) == by_hours
+    assert read_at(usage, DAY_START + DAY - 1) == by_hours
+    assert read_at(usage, DAY_START + DAY) == {0: 2, 29: 1}
+    assert read_at(usage, NOON, DAY_START + 5 * HOUR) == by_hours
+    assert read_at(usage, NOON, DAY_START, DAY_START + DAY) == {0: 2, 29: 1}
+    assert read_at(usage, NOON, start=DAY_START + HOUR) == by_hours
+    ended = usage.read("acme", DAY_START, DAY_START + 9 * HOUR + 1, NOON).slots["m"]
+    assert ended == used_at(3, 9)
+
+
+def test_a_day_that_is_cut_is_not_to_be_closed_again_and_again(table: Table) -> None:
+    usage = with_hours(table, DAY_START, 3)
+    cut = DAY_START + 5 * HOUR
+    assert usage.read("acme", DAY_START, None, NOON, [cut]).unclosed == ()
+    usage.close_day("acme", DAY_START)
+    assert usage.read("acme", DAY_START, None, NOON, [cut]).unclosed == ()
+    assert usage.read("acme", DAY_START + HOUR, None, NOON).unclosed == ()
+    assert usage.read("acme", DAY_START, DAY_START + DAY - 1, NOON).unclosed == ()
+
+
+def test_the_hours_between_closed_days_are_read_and_none_twice(table: Table) -> None:
+    usage = Usage(table)
+    for day in range(-1, 6):
+        with_hours(table, DAY_START + day * DAY, 0, 23)
+    for day in (-1, 0, 2, 3):
+        usage.close_day("acme", DAY_START + day * DAY)
+    until = DAY_START + 5 * DAY
+    assert read_at(usage, until) == {0: 2, 24: 1, 47: 1, 48: 2, 72: 2, 96: 1, 119: 1, 120: 1, 143: 1}
+    measured = usage.read("acme", DAY_START + HOUR, DAY_START + 3 * DAY + HOUR, until)
+    assert sorted((quarter - DAY_START) // HOUR for quarter, _ in measured.slots["m"]) == [23, 24, 47, 48, 72]
+    assert measured.unclosed == (DAY_START + DAY,)
+
+
+def test_a_placeholder_is_ignored_by_readers_and_refreshed_by_who_comes_late(table: Table) -> None:
+    usage = with_hours(table, DAY_START, 3)
+    assert not usage.is_marked("acme", DAY_START)
+    reads: list[dict[int, int]] = []
+    refresh = usage._refresh_day
+
+    def overtaken(customer: str, day: int, meter: str, *, late: bool) -> bool:
+        # The placeholder is there and the hours are about to be read: meanwhile something comes late.
+        if not reads:
+            assert usage.is_marked("acme", DAY_START)
+            reads.append(read_at(usage))
+            with_hours(table, DAY_START, 7)
+            usage.close_day("acme", DAY_START)
+        return refresh(customer, day, meter, late=late)
+
+    usage._refresh_day = overtaken  # type: ignore[method-assign]  # the moment between the placeholder and the mark
+    usage.close_day("acme", DAY_START)
+    assert reads == [{3: 1}]
+    assert read_at(usage) == {0: 2}
+
+
+def test_a_late_change_between_the_hours_and_the_mark_is_in_the_day(table: Table) -> None:
+    usage = with_hours(table, DAY_START, 3)
+    refresh = usage._refresh_day
+    raced: list[bool] = []
+
+    def overtaken(customer: str, day: int, meter: str, *, late: bool) -> bool:
+        done = refresh(customer, day, meter, late=late)
+        if not raced:
+            raced.append(True)
+            with_hours(table, DAY_START, 7)
+            Usage(table).close_day(customer, day)
+        return done
+
+    usage._refresh_day = overtaken  # type: ignore[method-assign]  # the moment between the hours and the mark
+    usage.close_day("acme", DAY_START)
+    assert read_at(usage) == {0: 2}
+
+
+def test_who_read_the_hours_before_somebody_else_refreshed_the_day_starts_over(table: Table) -> None:
+    usage = with_hours(table, DAY_START, 3)
+    usage.close_day("acme", DAY_START)
+    with_hours(table, DAY_START, 3, events=5)
+    put_item = table.put
+    raced: list[bool] = []
+
+    def slow(write: Put) -> None:
+        if not raced and write.item["kind"] in {"day", "late"}:
+            raced.append(True)
+            with_hours(table, DAY_START, 8)
+            Usage(table).close_day("acme", DAY_START)
+        put_item(write)
+
+    table.put = slow  # type: ignore[method-assign,assignment]  # somebody else is quicker
+    usage.close_day("acme", DAY_START)
+    assert raced
+    assert read_at(usage) == {0: 6}
+
+
+def test_closing_a_day_again_changes_nothing(bench: Bench) -> None:
+    usage = with_hours(bench.table, DAY_START, 3, 9)
+    usage.close_day("acme", DAY_START)
+    changes = bench.changes()
+    usage.close_day("acme", DAY_START)
+    assert bench.changes() == changes
+
+
+def test_a_day_of_every_aggregation_is_what_its_hours_are(table: Table) -> None:
+    usage = Usage(table)
+    tallies = [
+        Tally(1, Decimal(hour), Decimal(2), Decimal(-hour), Decimal(hour), (hour, "x", Decimal(hour)), frozenset("ab"))
+        for hour in range(24)
+    ]
+    for hour, tally in enumerate(tallies):
+        put(usage, DAY_START + hour * HOUR, ({(DAY_START + hour * HOUR, EU): tally}, ()))
+    usage.close_day("acme", DAY_START)
+    measured = usage.read("acme", DAY_START, None, NOON)
+    assert measured.slots == {"m": {(DAY_START, EU): reduce(merge_tallies, tallies)}}
+
+
+def test_the_minutes_of_an_hour_are_merged_and_no_others(table: Table) -> None:
+    usage = Usage(table)
+    hour = frame(NOON)
+    for whose, minute, events in (
+        (hour, "00", 1),
+        (hour, "59", 2),
+        (frame(NOON, "m1"), "00", 4),
+        (frame(NOON + HOUR), "00", 8),
+    ):
+        minutes = whose.minute(minute)
+        read = usage.stored(minutes, of_sessions=True)
+        assert usage.put(minutes, {(NOON, EU): Tally(events=events)}, (session(NOON + events),), read, NOON)
+    slots_, running = usage.minutes(hour)
+    assert slots_ == {(NOON, EU): Tally(events=3)}
+    assert sorted(each.start for each in running) == [NOON + 1, NOON + 2]
+    assert usage.read("acme", NOON, None) == Measured()
+    assert usage.open_sessions("acme", "m") == []
+    assert usage.hours("acme", "m", NOON, NOON + DAY) == []
+
+
+def test_an_hour_is_heavy_once_it_was_written_so(table: Table) -> None:
+    usage = Usage(table)
+    assert not stored(usage).is_heavy
+    put(usage, NOON, (slots(NOON), ()))
+    assert not stored(usage).is_heavy
+    assert usage.put(frame(NOON), slots(NOON), (), stored(usage), NOON, heavy=True)
+    assert stored(usage).is_heavy

@@ -46,7 +46,7 @@ FRESH = frozenset({"INSERT", "MODIFY"})
 CONSUMERS: dict[str, tuple[str, frozenset[str], frozenset[str]]] = {
     "pair": ("Events", frozenset({"edge", "poke"}), FRESH),
     "aggregate": ("Events", frozenset({"usage", "facts"}), FRESH),
-    "rate": ("Usage", frozenset({"window", "open"}), FRESH),
+    "rate": ("Usage", frozenset({"window", "open", "late"}), FRESH),
     "relay": ("Ledger", frozenset({"outbox"}), frozenset({"INSERT"})),
 }
 HANDLERS: dict[str, Any] = {

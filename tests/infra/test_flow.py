@@ -12,7 +12,7 @@ from tests.infra.templates import Template, functions, label, mappings, named, o
     [
         ("pair", "Events", ["INSERT", "MODIFY"], ["edge", "poke"]),
         ("aggregate", "Events", ["INSERT", "MODIFY"], ["usage", "facts"]),
-        ("rate", "Usage", ["INSERT", "MODIFY"], ["window", "open"]),
+        ("rate", "Usage", ["INSERT", "MODIFY"], ["window", "open", "late"]),
         ("relay", "Ledger", ["INSERT"], ["outbox"]),
     ],
 )
