@@ -39,7 +39,7 @@ _AUTHORIZED_FOR = MINUTE
 CONSUMERS: dict[str, tuple[str, frozenset[str]]] = {
     "pair": ("Events", frozenset({"edge", "poke"})),
     "aggregate": ("Events", frozenset({"usage", "facts"})),
-    "rate": ("Usage", frozenset()),
+    "rate": ("Usage", frozenset({"window", "open", "late"})),
     "relay": ("Ledger", frozenset({"outbox"})),
 }
 _HANDLERS: dict[str, Any] = {
@@ -144,7 +144,7 @@ class Deployment:
         consumers = [
             name
             for name, (source, kinds) in CONSUMERS.items()
-            if source == table and (not kinds or new.get("kind") in kinds) and not (name == "relay" and old)
+            if source == table and new.get("kind") in kinds and not (name == "relay" and old)
         ]
         if consumers and not self.muted:
             record = _stream_record(table, "MODIFY" if old else "INSERT", new, next(self._numbers))

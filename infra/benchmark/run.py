@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from adapters.items import string
+from adapters.items import Item, binary, string
 from adapters.keys import Keys
+from adapters.ledger import shard_of
+from billing.packing import pack, unpack
 from handlers import _door
 from infra.benchmark.deployment import Deployment
 from infra.benchmark.shapes import METERS, PLAN, Shape, Traffic
@@ -16,6 +18,7 @@ from metering.times import HOUR, MINUTE, floor, parse_time
 MONTH = parse_time("2026-11-01T00:00:00Z")
 NOON = parse_time("2026-11-16T12:00:00Z")
 _KEY = "tx_benchmark"
+_DENSE = 2 * MINUTE
 
 Say = Callable[[int], None]
 
@@ -113,37 +116,41 @@ class _Run:
         for number in range(self.shape.customers):
             path = f"/v1/customers/{self.traffic.customer(number)}"
             deployment.request("PUT", path, {"plan": PLAN["key"], "prepaid_only": True})
-            deployment.request("POST", f"{path}/credits", {"id": "prepaid", "amount": "1000000000"})
+        credit = {"id": "prepaid", "amount": "1000000000"}
+        deployment.request("POST", f"/v1/customers/{self.traffic.customer(0)}/credits", credit)
         self._live_through(floor(now, HOUR))
         self.fill(floor(now, HOUR), now)
 
     def _live_through(self, now: int) -> None:
         """One customer lives through the month until now, an event or session an hour; the others get a copy."""
         deployment = self.deployment
-        deployment.now = now
         first = self.traffic.customer(0)
+        deployment.now = now
         for hour in range(MONTH, now, HOUR):
             deployment.request("POST", "/v1/events", self.traffic.past_hour(first, hour))
         deployment.advance(now + self._drained, schedules=False)
-        copied = [
-            (name, item)
-            for name in ("Events", "Usage")
-            for item in deployment.table(name).inner.all()
-            if string(item, "pk").split("#")[0] == first
-        ]
         deployment.muted = True
-        for number in range(1, self.shape.customers):
-            for name, item in copied:
-                pk = string(item, "pk").replace(first, self.traffic.customer(number))
-                deployment.table(name).put_many([{**item, "pk": pk}])
+        for name in ("Events", "Usage", "Ledger"):
+            table = deployment.table(name).inner
+            lived = [item for item in table.all() if string(item, "pk").split("#")[0] == first]
+            for number in range(1, self.shape.customers):
+                table.put_many([_copied(item, first, self.traffic.customer(number)) for item in lived])
         deployment.muted = False
 
     def fill(self, start: int, end: int) -> None:
-        """Let time pass that is not counted: every customer sends once a minute, and all of it is drawn."""
+        """Let time pass that is not counted: as it is at an hour's beginning, then every customer once a minute.
+
+        An hour of much traffic is kept by minutes from its second minute on; after that, how much a minute holds makes
+        no difference to the others.
+        """
         self.deployment.now = max(self.deployment.now, end - 2 * self._drained)
         for minute in range(start, end - MINUTE, MINUTE):
-            for events in self.traffic.minute(minute):
-                self.deployment.request("POST", "/v1/events", events)
+            if minute % HOUR < _DENSE:
+                for _, events in self.traffic.requests(minute, minute + MINUTE):
+                    self.deployment.request("POST", "/v1/events", events)
+            else:
+                for events in self.traffic.minute(minute):
+                    self.deployment.request("POST", "/v1/events", events)
         self.deployment.advance(end - self._drained)
 
     def sample(self, start: int, end: int) -> Sample:
@@ -165,3 +172,12 @@ class _Run:
         if deployment.parked():
             raise RuntimeError("records were parked: what was counted is not what it costs")
         return sample
+
+
+def _copied(item: Item, first: str, customer: str) -> Item:
+    """An item of one customer as if another had lived through the same."""
+    made: Item = {**item, "pk": string(item, "pk").replace(first, customer)}
+    if item.get("kind") == "wallet":
+        made["data"] = pack(replace(unpack(binary(item, "data")), customer=customer))
+        made["due_shard"] = f"wallet#{shard_of(customer):02d}"
+    return made

@@ -72,7 +72,7 @@ SHAPES = (
         target=Decimal("0.06"),
         every_milliseconds=100,
         events_each=100,
-        minutes=4,
+        minutes=2,
     ),
     Shape(
         key="mixed",
@@ -81,13 +81,13 @@ SHAPES = (
         customers=50,
         customers_a_request=50,
         events_each=2,
-        minutes=6,
+        minutes=4,
     ),
     Shape(
         key="single",
         says="1 customer, 1 event a request, 1 request a second",
         target=Decimal("2.65"),
-        minutes=20,
+        minutes=10,
     ),
     Shape(
         key="prepaid",
@@ -95,7 +95,7 @@ SHAPES = (
         target=Decimal("4.60"),
         customers=1000,
         every_milliseconds=60,
-        minutes=4,
+        minutes=2,
     ),
     Shape(
         key="sessions",
@@ -103,7 +103,7 @@ SHAPES = (
         target=Decimal("1.70"),
         events_each=25,
         sessions=True,
-        minutes=6,
+        minutes=4,
     ),
 )
 

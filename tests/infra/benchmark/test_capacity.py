@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.items import Absent, Below, ConditionFailed, Item, Put, to_wire
+from adapters.items import Absent, ConditionFailed, Equals, Item, Put, to_wire
 from adapters.memory import MemoryTable
 from infra.benchmark.capacity import index_units, item_bytes, read_units, write_units
 from infra.benchmark.counting import CountingTable, Tally
@@ -136,5 +136,5 @@ def test_a_failed_condition_costs_what_is_stored() -> None:
     table.put(Put(item(3000, version=2)))
     tally.start()
     with pytest.raises(ConditionFailed):
-        table.put(Put(item(100, version=1), Below("version", 1)))
+        table.put(Put(item(100, version=1), Equals("version", 2)))
     assert tally.counts["f", "write T"] == 3

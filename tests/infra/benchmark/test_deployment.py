@@ -1,6 +1,7 @@
 """The benchmark's deployment gathers, filters and remembers as the template says; and what it counts adds up."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -74,7 +75,7 @@ def test_what_is_counted_is_what_was_done() -> None:
 
 
 def test_an_hour_is_its_boundary_once_and_its_middle_for_the_rest() -> None:
-    shape = SHAPES[0]  # samples of four minutes
+    shape = replace(SHAPES[0], minutes=4)
     samples = [Sample(units, {}, {}) for units in (10, 20)]  # type: ignore[arg-type]  # only units are looked at
     measured = Measured(shape, *samples)
     assert measured.an_hour(lambda sample: Decimal(sample.units)) == 10 + 20 * 14
