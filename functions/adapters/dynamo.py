@@ -2,16 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own name
+from botocore.exceptions import ClientError
 
-from adapters.items import Below, Condition, ConditionFailed, Equals, Item, Key, Put, Value, from_wire, string, to_wire
-from metering.errors import Unavailable
+from adapters.items import Condition, ConditionFailed, Equals, Item, Key, Put, from_wire, string, to_wire
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -168,35 +166,16 @@ def _key(tagged: Mapping[str, Any]) -> Key:
 
 def _expression(condition: Condition | None) -> dict[str, Any]:
     match condition:
-        case Equals(attribute, value) if value is not None:
-            return _comparison("#attribute = :value", attribute, value)
-        case Below(attribute, value):
-            return _comparison("attribute_not_exists(pk) OR #attribute < :value", attribute, value)
         case None:
             return {}
+        case Equals(attribute, value) if value is not None:
+            return {
+                "ConditionExpression": "#attribute = :value",
+                "ExpressionAttributeNames": {"#attribute": attribute},
+                "ExpressionAttributeValues": to_wire({":value": value}),
+            }
         case _:
             return {"ConditionExpression": "attribute_not_exists(pk)"}
-
-
-def _comparison(expression: str, attribute: str, value: Value) -> dict[str, Any]:
-    return {
-        "ConditionExpression": expression,
-        "ExpressionAttributeNames": {"#attribute": attribute},
-        "ExpressionAttributeValues": to_wire({":value": value}),
-    }
-
-
-@contextmanager
-def available() -> Iterator[None]:
-    """Turn a table that is too busy, or does not answer, into Unavailable: who asks may ask again."""
-    try:
-        yield
-    except (ConnectionError, HTTPClientError) as error:
-        raise Unavailable("a table does not answer: send it again") from error
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _BUSY:
-            raise
-        raise Unavailable("a table is too busy: send it again") from error
 
 
 class _conditions:  # noqa: N801 - reads as a phrase: with _conditions():

@@ -27,15 +27,7 @@ class Equals:
     value: Value | None
 
 
-@dataclass(frozen=True, slots=True)
-class Below:
-    """The item must not exist yet, or hold a smaller number in this attribute."""
-
-    attribute: str
-    value: int
-
-
-Condition = Absent | Equals | Below
+Condition = Absent | Equals
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 
-from adapters.items import Absent, Below, Condition, ConditionFailed, Equals, Item, Key, Put, integer, string
+from adapters.items import Absent, Condition, ConditionFailed, Equals, Item, Key, Put, integer, string
 
 _MOST_IN_A_TRANSACTION = 100
 
@@ -113,5 +113,3 @@ def _holds(condition: Condition | None, stored: Item | None) -> bool:
             return stored is None
         case Equals(attribute, value):
             return stored is not None and stored.get(attribute) == value
-        case Below(attribute, value):
-            return stored is None or integer(stored, attribute) < value

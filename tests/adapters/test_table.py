@@ -9,7 +9,6 @@ from botocore.exceptions import ClientError
 from adapters.dynamo import DynamoTable
 from adapters.items import (
     Absent,
-    Below,
     Condition,
     ConditionFailed,
     Equals,
@@ -57,10 +56,6 @@ def test_a_put_replaces_the_whole_item(table: Table) -> None:
         ({"v": "1"}, Equals("v", 1), False),
         ({"v": "x"}, Equals("v", "x"), True),
         ({"v": b"x"}, Equals("v", b"x"), True),
-        (None, Below("v", 5), True),
-        ({"v": 4}, Below("v", 5), True),
-        ({"v": 5}, Below("v", 5), False),
-        ({"v": 6}, Below("v", 5), False),
     ],
 )
 def test_a_condition_is_about_what_is_stored(

@@ -136,5 +136,5 @@ def test_a_failed_condition_costs_what_is_stored() -> None:
     table.put(Put(item(3000, version=2)))
     tally.start()
     with pytest.raises(ConditionFailed):
-        table.put(Put(item(100, version=1), Equals("version", 2)))
+        table.put(Put(item(100, version=1), Equals("version", 3)))
     assert tally.counts["f", "write T"] == 3
