@@ -21,11 +21,14 @@ from metering.decimals import text
 from metering.events import Event, live
 from metering.meters import Meter
 from metering.sessions import Session, billed_until, pair, resource_of
-from metering.times import QUARTER, floor, format_time
+from metering.times import MINUTE, QUARTER, floor, format_time
 from metering.windows import Fact, Slots, Usage, fold, merge, usage_between
 from taximeter.scenario import Scenario, Subscriber, accepted, subscribers, without_top_up
 
 Plans = Mapping[tuple[str, int], Plan]
+
+ACCEPT_FUTURE = 5 * MINUTE
+"""How far ahead of its clock a deployment accepts events, unless it is set to something else."""
 
 
 def simulate(scenario: Scenario) -> dict[str, Any]:
@@ -71,7 +74,8 @@ class Known:
         self._now = now
         by_meter: defaultdict[str, list[Event]] = defaultdict(list)
         for event in events:
-            if event.timestamp <= now:
+            # What a deployment accepts ahead of its clock counts from then on, but an edge when its time comes.
+            if event.timestamp <= (now if meters[event.meter].is_duration else now + ACCEPT_FUTURE):
                 by_meter[event.meter].append(event)
         self._events = {key: live(several) for key, several in sorted(by_meter.items()) if not meters[key].is_duration}
         self.sessions = {
@@ -106,7 +110,7 @@ class Known:
 
     def _folded(self, key: str, start: int, now: int) -> Slots:
         """Fold from `start` on; a session that runs at `now` counts as if it stopped then."""
-        events = [each for each in self._events.get(key, ()) if each.timestamp <= now]
+        events = [each for each in self._events.get(key, ()) if now >= self._now or each.timestamp <= now]
         facts = [
             Fact(_stopped_by(each, now), ("", 0))
             for each in self.sessions.get(key, ())
@@ -146,7 +150,7 @@ def _sessions(edges: Sequence[Event], meter: Meter, now: int, ends_at: int | Non
 def _stopped_by(session: Session, instant: int) -> Session:
     """The session as if it had stopped at an instant, if it ran then (api.md, Sessions)."""
     runs = session.end is None or session.end > instant
-    return replace(session, end=instant, closed_by="stop") if runs else session
+    return replace(session, end=instant, closed_by="stop", counted_until=None) if runs else session
 
 
 def _session_row(meter: Meter, session: Session, now: int) -> dict[str, Any]:

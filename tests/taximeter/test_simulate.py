@@ -157,6 +157,14 @@ def test_what_lies_ahead_of_now_does_not_count_yet() -> None:
     assert early["invoices"] == []
 
 
+def test_what_a_deployment_accepts_ahead_of_its_clock_counts_at_once_and_an_edge_when_its_time_comes() -> None:
+    now = "2026-11-20T03:09:05Z"
+    told = acme([*EVENTS, requests("d", "2026-11-20T03:14:05.001Z", 1), edge("start", now, "s")], now)
+    assert [row["quantity"] for row in told["usage"]] == ["700", "0"]
+    (session,) = told["sessions"]
+    assert (session["start"], session["end"], session["quantity"]) == (now, None, "0")
+
+
 def test_a_customer_that_occurs_again_is_a_patch_and_brings_more_credits() -> None:
     price = {"model": "per_unit", "unit_price": "1"}
     dearer = {**PLAN, "key": "dearer", "items": [{"key": "requests", "meter": "requests", "price": price}]}
