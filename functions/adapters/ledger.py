@@ -13,7 +13,7 @@ index `due` lists wallets and ended periods by the instant at which something ha
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -109,11 +109,20 @@ class Ledger:
         else:
             self._table.transact(puts[:_MOST_IN_A_TRANSACTION])
 
-    def entries(self, wallet: Wallet) -> Iterator[dict[str, Any]]:
-        """The ledger of a customer, newest first, as the API lists it."""
-        for entry in reversed(wallet.entries):
+    def entries(
+        self, wallet: Wallet, finished: Mapping[int, tuple[Entry, ...]] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The ledger of a customer, newest first, as the API lists it.
+
+        Args:
+            wallet: settled, stored or not.
+            finished: the hours that settling it finished, where that is not stored yet.
+        """
+        entries = [entry for _, several in sorted((finished or {}).items()) for entry in several]
+        entries += wallet.entries
+        for entry in reversed(entries):
             yield entry.as_json()
-        running = {hour_name(entry.at) for entry in wallet.entries}
+        running = {hour_name(entry.at) for entry in entries}
         for item in self._table.query(wallet.customer, "entries#", "entries#\U0010ffff", newest_first=True):
             if string(item, "sk").removeprefix("entries#") not in running:
                 yield from reversed(unpack_json(binary(item, "data")))

@@ -29,7 +29,7 @@ from handlers._routes import (
     router,
 )
 from handlers._settling import View, look, settle_customer
-from handlers.invoice import draft_of, finalize_period, number_invoices
+from handlers.invoice import draft_of, finalize_period, is_due, number_invoices
 from metering.decimals import text
 from metering.errors import Conflict, NotFound
 from metering.meters import Key
@@ -115,7 +115,7 @@ def post_credit(customer: str) -> Response[str]:
 def get_ledger(customer: str) -> Response[str]:
     """The ledger, newest first."""
     view = _view(customer)
-    return page_of_stream(view.live.ledger.entries(view.wallet))
+    return page_of_stream(view.live.ledger.entries(view.wallet, view.settlement.entries))
 
 
 class TopUpRequest(Written):
@@ -187,7 +187,8 @@ def list_invoices() -> Response[str]:
 def _of_customer(customer: str) -> Iterator[Body]:
     view = _view(customer)
     for period in reversed([period for period in view.wallet.periods if period.closed]):
-        yield _head(draft_of(view, period))
+        if is_due(view, waiting := draft_of(view, period)):
+            yield _head(waiting)
     yield from map(_head, view.live.invoices.of_customer(view.wallet.customer))
 
 

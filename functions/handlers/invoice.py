@@ -28,6 +28,11 @@ def draft_of(view: View, period: OpenPeriod) -> Invoice:
     return draft(view.account, plan, period.period, lines, period.credits_applied, view.live.issuer)
 
 
+def is_due(view: View, invoice: Invoice) -> bool:
+    """Whether a period is invoiced once it is over: with lines, and not where everything is paid ahead."""
+    return bool(invoice.lines) and not view.account.customer.prepaid_only
+
+
 def finalize_period(customer: str, start: int, live: Live, now: int, *, skip_grace: bool = False) -> Invoice | None:
     """Invoice an ended period and take it out of the wallet; None where there is nothing to invoice.
 
@@ -57,7 +62,7 @@ def finalize_period(customer: str, start: int, live: Live, now: int, *, skip_gra
 def _frozen(view: View, period: OpenPeriod, live: Live) -> list[Put]:
     """The head of a period's invoice, its lines written before; nothing where there is nothing to invoice."""
     invoice = finalize(draft_of(view, period), view.account, view.now)
-    if not invoice.lines or view.account.customer.prepaid_only:
+    if not is_due(view, invoice):
         return []
     live.invoices.put_lines(invoice)
     return [head_put(invoice)]

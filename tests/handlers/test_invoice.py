@@ -86,8 +86,9 @@ def test_numbers_have_no_gaps_over_many_customers_and_workers(street: Street) ->
 
 
 def test_nothing_used_is_no_invoice_and_the_period_is_done_with(street: Street) -> None:
-    street.advance("2026-12-01T02:00:00Z")
-    assert street.does("GET", "/v1/invoices", query={"customer": "acme"})["rows"] == []
+    for instant in ("2026-12-01T00:30:00Z", "2026-12-01T02:00:00Z"):  # in grace, and after it
+        street.advance(instant)
+        assert street.does("GET", "/v1/invoices", query={"customer": "acme"})["rows"] == []
     before = street.tables["Ledger"].all()
     street.hour()
     assert street.tables["Ledger"].all() == before
@@ -95,8 +96,9 @@ def test_nothing_used_is_no_invoice_and_the_period_is_done_with(street: Street) 
 
 def test_prepaid_customers_get_none(month: Street) -> None:
     month.does("PATCH", "/v1/customers/acme", {"prepaid_only": True})
-    month.advance("2026-12-01T02:00:00Z")
-    assert month.does("GET", "/v1/invoices", query={"customer": "acme"})["rows"] == []
+    for instant in ("2026-12-01T00:30:00Z", "2026-12-01T02:00:00Z"):  # in grace, and after it
+        month.advance(instant)
+        assert month.does("GET", "/v1/invoices", query={"customer": "acme"})["rows"] == []
     assert month.does("GET", "/v1/customers/acme/balance")["balance"] == "-10"
     assert month.does("GET", "/v1/customers/acme/access") == {"allowed": False, "balance": "-10"}
 
