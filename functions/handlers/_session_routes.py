@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
@@ -13,7 +14,7 @@ from handlers._routes import Body, meter_named, needs, query, query_time, requir
 from metering.decimals import text
 from metering.errors import Invalid
 from metering.meters import Meter
-from metering.sessions import Session, billed_until
+from metering.sessions import Session, billed_until, known_at
 from metering.times import DAY, HOUR, floor, format_time
 from metering.windows import latest_sessions
 
@@ -41,17 +42,19 @@ def get_sessions() -> Response[str]:
     start = after[0] if after else now - DAY if since is None else since
     end = now + live.acceptance.future if until is None else until
     last = tuple(after[1:]) if after else None
+    ends_at = live.catalog.account(customer).customer.ends_at
     running = [
         session
         for session in (live.usage.open_sessions(customer, meter.key) if status in ("", "open") else ())
         if session.start < end and (since is None or session.start >= since)
     ]
     rows = (
-        ([start, *_place(session)], _session_row(session, meter, now))
+        ([start, *_place(session)], _session_row(known_at(session, meter, now, ends_at), meter, now))
         for session in _sessions(
             customer, meter, (start, min(end, last[0] + 1) if last else end), running, status, live
         )
-        if last is None or _place(session) < last
+        # An edge counts when its time comes.
+        if session.start <= now and (last is None or _place(session) < last)
     )
     return page((where, row) for where, row in rows if _is_wanted(row, status))
 
@@ -87,7 +90,7 @@ def _sessions(
 
 def _session_row(session: Session, meter: Meter, now: int) -> dict[str, Any]:
     given = dict(session.dimensions)
-    until = now if session.end is None else session.end + 1
+    measured = replace(session, end=now) if session.end is None else session
     status = "anomalous" if session.closed_by in _ANOMALOUS else "open" if session.end is None else "closed"
     return {
         "id": session.id,
@@ -98,5 +101,5 @@ def _session_row(session: Session, meter: Meter, now: int) -> dict[str, Any]:
         "end": None if session.end is None else format_time(session.end),
         "status": status,
         "closed_by": session.closed_by,
-        "quantity": text(billed_until(session, meter, until)),
+        "quantity": text(billed_until(measured, meter, now + 1)),
     }

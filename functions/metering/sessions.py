@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
+from operator import itemgetter
 from typing import Literal
 
 from metering.decimals import EXACT, decimal_of
@@ -109,17 +110,8 @@ class _Pairing:
         """Decide about the session that no edge has ended."""
         if self.running is None:
             return
-        limit = self._limit()
-        ends: list[tuple[int, ClosedBy]] = []
-        if limit is not None:
-            ends.append((limit, "max_duration"))
-        if ends_at is not None:
-            ends.append((ends_at, "ends_at"))
-        if ends and min(ends)[0] <= now:
-            self._close(*min(ends))
-        else:
-            session = _session(self.meter, self.running, None, "open")
-            self.sessions.append(replace(session, counted_until=session.start))
+        session = replace(_session(self.meter, self.running, None, "open"), counted_until=self.running.timestamp)
+        self.sessions.append(known_at(session, self.meter, now, ends_at))
 
     def _limit(self) -> int | None:
         if self.running is None or self.meter.max_duration is None:
@@ -168,6 +160,25 @@ def counted(session: Session, until: int, now: int) -> Session:
     if not session.counts or (session.end is not None and session.end <= now):
         return session
     return replace(session, counted_until=max(session.start, until))
+
+
+def known_at(session: Session, meter: Meter, now: int, ends_at: int | None = None) -> Session:
+    """The session as it is at an instant: ended by time alone since, or still running as its end has yet to come.
+
+    Of several ends at one instant the first holds: an edge, its longest duration, the customer's end.
+    """
+    limits: list[tuple[int | None, ClosedBy]] = [
+        (session.end, session.closed_by),
+        (None if meter.max_duration is None else session.start + meter.max_duration, "max_duration"),
+        (ends_at, "ends_at"),
+    ]
+    ends = [(end, reason) for end, reason in limits if end is not None]
+    end, closed_by = min(ends, key=itemgetter(0), default=(None, session.closed_by))
+    if not session.counts or (end == session.end and (end is None or end <= now)):
+        return session
+    if end is None or end > now:
+        return replace(session, end=None, closed_by="open")
+    return replace(session, end=end, closed_by=closed_by, counted_until=None)
 
 
 def last_possible_end(session: Session, meter: Meter, ends_at: int | None = None) -> int | None:

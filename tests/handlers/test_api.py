@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from handlers import api
-from metering.times import DAY, HOUR, format_time, parse_time
+from metering.times import DAY, HOUR, MINUTE, format_time, parse_time
 from tests.handlers.street import METERS, NOW, PLAN, Street, edge, http_event, used
 
 CREDIT = {"id": "c", "amount": "20"}
@@ -218,6 +218,17 @@ def test_the_ledger_is_listed_newest_first_page_by_page(street: Street) -> None:
     assert street.call("GET", "/v1/customers/acme/ledger", query={"next": "nothing"})[0] == 400
 
 
+def test_the_ledger_sums_to_the_balance_also_when_nobody_wrote_since_the_hour_of_the_last_draw(street: Street) -> None:
+    street.does("POST", "/v1/customers/acme/credits", CREDIT)
+    street.post(used("a", 59, "4"))
+    street.flow()
+    for hours in range(3):
+        street.now = NOW + hours * HOUR
+        rows = street.does("GET", "/v1/customers/acme/ledger")["rows"]
+        assert [row["amount"] for row in rows] == ["-2", "20"]
+        assert rows[0]["balance_after"] == street.does("GET", "/v1/customers/acme/balance")["balance"]
+
+
 def usage(street: Street, **query: str) -> list[tuple[str, dict[str, str], str, int]]:
     given = {"customer": "acme", "meter": "requests", **query}
     rows = street.does("GET", "/v1/usage", query=given)["rows"]
@@ -290,6 +301,31 @@ def test_sessions_are_read_by_status_and_interval(street: Street) -> None:
     assert ids(**{"from": format_time(parse_time("2026-11-20T15:08:00Z"))}) == ["c", "b"]
     for query in ({"status": "x"}, {"from": format_time(NOW), "to": format_time(NOW - DAY)}):
         assert street.call("GET", "/v1/sessions", query={"customer": "acme", "meter": "runtime", **query})[0] == 400
+
+
+def test_a_session_ends_by_time_in_the_moment_it_does_and_by_an_edge_ahead_when_its_time_comes(street: Street) -> None:
+    street.does("PATCH", "/v1/customers/acme", {"ends_at": format_time(NOW + 7 * HOUR)})
+    street.post(
+        edge("start", 60, "long"), edge("start", 61, "last"), edge("start", 0, "short"), edge("stop", 63, "short")
+    )
+    street.flow()
+
+    def told(minutes: int) -> list[tuple[str, str | None, str, str]]:
+        street.now = NOW + minutes * MINUTE
+        rows = street.does("GET", "/v1/sessions", query={"customer": "acme", "meter": "runtime"})["rows"]
+        return [(row["key"]["vm"], row["end"] and row["end"][11:16], row["closed_by"], row["quantity"]) for row in rows]
+
+    assert told(0) == [("long", None, "open", "0"), ("short", None, "open", "7200000")]
+    assert told(2) == [
+        ("last", None, "open", "120000"),
+        ("long", None, "open", "240000"),
+        ("short", None, "open", "7440000"),
+    ]
+    assert told(360) == [
+        ("last", None, "open", "43080000"),
+        ("long", "22:00", "max_duration", "43200000"),
+        ("short", "16:03", "stop", "7560000"),
+    ]
 
 
 def test_a_change_of_customer_that_raced_another_is_a_conflict(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:

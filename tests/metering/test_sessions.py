@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from metering.events import Event
 from metering.meters import Meter
-from metering.sessions import Session, billed_until, last_possible_end, pair, resource_of
+from metering.sessions import Session, billed_until, known_at, last_possible_end, pair, resource_of
 from metering.times import HOUR
 from metering.windows import part_of
 from tests.metering.strategies import duration_meter, duration_meters
@@ -141,6 +141,27 @@ def test_a_session_ends_at_the_earlier_of_its_two_limits() -> None:
     assert picture(pair(edges("+10a"), limited, NOW, ends_at=25)) == "a 10-20 max_duration"
     assert picture(pair(edges("+10a"), limited, now=19, ends_at=25)) == "a 10- open"
     assert picture(pair(edges("+10a"), limited, now=20, ends_at=25)) == "a 10-20 max_duration"
+    assert picture(pair(edges("+10a"), limited, now=20, ends_at=20)) == "a 10-20 max_duration"
+
+
+@pytest.mark.parametrize(
+    ("written", "now", "expected"),
+    [
+        ("+10a -20b", 19, "a 10- open"),
+        ("+10a -20b", 20, "a 10-20 stop"),
+        ("+10a +20b", 19, "a 10- open, b 20- open"),
+        ("+10a", 39, "a 10- open"),
+        ("+10a", 40, "a 10-40 max_duration"),
+        ("+15a", 43, "a 15- open"),
+        ("+15a", 44, "a 15-44 ends_at"),
+    ],
+)
+def test_whoever_paired_before_an_end_came_can_tell_the_session_as_it_is_then(
+    written: str, now: int, expected: str
+) -> None:
+    limited = duration_meter(max_duration=30)
+    paired = pair(edges(written), limited, now=15)
+    assert picture([known_at(session, limited, now, 44) for session in paired]) == expected
 
 
 @pytest.mark.parametrize(
