@@ -1,0 +1,154 @@
+"""The running system of the simulations: the street in memory, all that it accepted, and the auditor beside it."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+
+from handlers import _door, _live
+from metering.times import format_time, parse_time
+from tests.handlers.street import CONSUMERS, Crash, Street
+from tests.simulation import auditor
+from tests.simulation.catalogue import METERS, PLANS, Json, customers
+
+# Only a deployment knows of its acceptance window; `simulate` takes events of any age.
+_OF_THE_WINDOW = {"timestamp_too_old", "timestamp_in_future"}
+
+
+class World:
+    """A deployment in memory and what `simulate` is told of it.
+
+    Attributes:
+        accepted: every event that was not refused for its age, as often as it was sent.
+        verdicts: of each refused event its id, code and detail.
+        written: what was written of customers, in order, as a scenario has it.
+        settled_late: the customers of whom something came after the period that it belongs to was finalised.
+    """
+
+    def __init__(self, begin: int) -> None:
+        self.street = Street(now=begin)
+        self.accepted: list[Json] = []
+        self.verdicts: set[tuple[str, str, str]] = set()
+        self.written: list[Json] = []
+        self.settled_late: set[str] = set()
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(_door.metrics.provider, "namespace", "Taximeter")
+        self._patch.setattr(_live, "live", self.street)
+        logging.disable(logging.CRITICAL)  # of every crash
+        for meter in METERS:
+            self.street.does("PUT", f"/v1/meters/{meter['key']}", meter)
+        for plan in PLANS:
+            self.street.does("PUT", f"/v1/plans/{plan['key']}", plan)
+        for name, body in customers(begin).items():
+            self.street.does("PUT", f"/v1/customers/{name}", body)
+            self.written.append({"id": name, **body})
+
+    def close(self) -> None:
+        """Give the handlers their own surroundings back."""
+        self._patch.undo()
+        logging.disable(logging.NOTSET)
+
+    @property
+    def now(self) -> int:
+        """The clock of the street."""
+        return self.street.now
+
+    def ask(self, path: str, query: Mapping[str, str]) -> tuple[int, Any]:
+        """Ask the street's API."""
+        return self.street.call("GET", path, query=query)
+
+    def survive(self, step: Callable[[], object], writes_left: int | None, *, answer_lost: bool = False) -> None:
+        """Take a step in which the process may end at a write; whoever asked for it then asks again."""
+        self.street.writes_left, self.street.answer_lost = writes_left, answer_lost
+        try:
+            step()
+        except Crash:
+            self.street.writes_left = None
+            step()
+        self.street.writes_left = None
+
+    def post(self, events: Sequence[Json], writes_left: int | None = None, *, answer_lost: bool = False) -> None:
+        """Send events, again if the process ended on the way, and keep what the answer says of each."""
+        answers: list[Json] = []
+        finalised = {each["customer"]: self._finalised(each["customer"]) for each in events}
+        self.survive(lambda: answers.append(self.street.post(*events)), writes_left, answer_lost=answer_lost)
+        told = json.loads(answers[-1]["body"])
+        refused = {each["index"]: each for each in told["rejected"]}
+        assert told["accepted"] == len(events) - len(refused)
+        for index, event in enumerate(events):
+            reason = refused.get(index)
+            if reason and reason["code"] in _OF_THE_WINDOW:
+                continue
+            self.accepted.append(event)
+            if reason:
+                self.verdicts.add((reason["id"], reason["code"], reason["detail"]))
+            elif parse_time(event["timestamp"]) < finalised[event["customer"]]:
+                self.settled_late.add(event["customer"])
+
+    def _finalised(self, customer: str) -> int:
+        """Up to where the periods of a customer are finalised, and take no usage any more."""
+        wallet = self.street.ledger.wallet(customer)
+        return min((period.start for period in wallet.periods), default=wallet.opened_until or 0) if wallet else 0
+
+    def patch(self, customer: str, body: Json) -> None:
+        """Change a customer."""
+        self.street.does("PATCH", f"/v1/customers/{customer}", body)
+        self.written.append({"id": customer, **body})
+
+    def grant(self, customer: str, credit: Json, writes_left: int | None = None) -> None:
+        """Give a customer a credit."""
+
+        def give() -> None:
+            status, _ = self.street.call("POST", f"/v1/customers/{customer}/credits", credit)
+            if status == 500:
+                raise Crash  # of which the API tells
+            assert status in (200, 201)
+
+        self.survive(give, writes_left)
+        self.written.append({"id": customer, "credits": [credit]})
+
+    def deliver_something(self, random: Random) -> None:
+        """Give one consumer a batch of what waits for it, in any order; maybe the batch comes again."""
+        waiting = [name for name in CONSUMERS if self.street.streams[name]]
+        if waiting:
+            name = random.choice(waiting)
+            records = self.street.streams[name]
+            random.shuffle(records)
+            size = random.randint(1, len(records))
+            self.street.run(name, records[:size])
+            if random.random() < 0.8:
+                del records[:size]
+
+    def settle(self, random: Random | None = None) -> None:
+        """Let everything that is under way arrive, and the minute do what time alone brings."""
+        self.street.flow(random)
+        self.street.minute()
+
+    def expected(self, random: Random | None = None) -> Json:
+        """What the pure function says of all this now."""
+        events = list(self.accepted)
+        if random:
+            random.shuffle(events)
+        return auditor.simulated(self.written, events, self.now)
+
+    def check(self, random: Random | None = None, *, money: bool = False) -> None:
+        """Lay both beside each other, once everything has arrived."""
+        self.settle(random)
+        expected = self.expected(random)
+        told = {(each["id"], each["code"], each["detail"]) for each in expected["rejected"]}
+        assert told == self.verdicts
+        assert not any(self.street.parked(customer) for customer in expected["customers"])
+        for customer, of_customer in expected["customers"].items():
+            auditor.check_metering(self.ask, customer, of_customer, self.now)
+            if customer != "free":
+                ended = customer not in self.settled_late
+                auditor.check_bills(self.ask, customer, of_customer, ended=ended)
+                auditor.check_ledger(self.ask, customer)
+                if money:
+                    auditor.check_money(self.ask, customer, of_customer)
+
+    def __repr__(self) -> str:
+        return f"a world at {format_time(self.now)}"
