@@ -9,6 +9,7 @@ from billing.customers import Account, Customer
 from billing.fields import merge_patch
 from billing.plans import Plan, check
 from handlers import _live
+from handlers._live import Live
 from handlers._paging import page, page_of_all, place
 from handlers._routes import (
     Body,
@@ -28,10 +29,12 @@ from handlers._routes import (
 from handlers._settling import settle_customer
 from metering.errors import Conflict, Fault, Invalid, NotFound
 from metering.meters import Meter
-from metering.times import MINUTE, QUARTER, floor
+from metering.times import HOUR, MINUTE, QUARTER, SECOND, floor
 
 # What of a meter decides quantities, and so is fixed once it has events; dimensions may be added.
 _FIXED = ("aggregation", "unique_by", "session", "weight", "round_up", "minimum", "max_duration")
+# How long a function remembers a meter at the most.
+_REMEMBERED = 30 * SECOND
 
 
 def _named(body: Body, name: str, key: str) -> Body:
@@ -61,15 +64,29 @@ def _shown(meter: Meter) -> Body:
 @router.put("/v1/meters/<key>")
 @needs()
 def put_meter(key: str) -> Response[str]:
-    """Write a meter; what decides quantities cannot change once it has events."""
-    meter = read_model(Meter, _named(read_body(), "key", name_of(key)))
-    catalog = _live.live.catalog
+    """Write a meter; what decides quantities cannot change once it has events, but for dimensions that are added."""
+    body = _named(read_body(), "key", name_of(key))
+    body.pop("dimensions_since", None)  # what GET showed may be sent back
+    meter = read_model(Meter, body)
+    live = _live.live
+    catalog = live.catalog
     stored = catalog.meters().get(meter.key)
-    if stored and _differs(stored, meter) and catalog.is_used("meters", meter.key):
-        raise Conflict("the meter has events: what decides quantities cannot change", "meter_in_use")
+    if stored and catalog.is_used("meters", meter.key):
+        if _differs(stored, meter):
+            raise Conflict("the meter has events: what decides quantities cannot change", "meter_in_use")
+        meter = meter.replacing(stored, _notice(live))
     if stored != meter:
         catalog.put_meter(meter)
     return reply(_shown(meter), created=stored is None)
+
+
+def _notice(live: Live) -> int:
+    """The next full hour of which no event can have been folded: at least five minutes ahead (law 4.9).
+
+    An event may be ahead of the clock, and a function may still remember the meter as it was.
+    """
+    ahead = max(5 * MINUTE, live.acceptance.future + _REMEMBERED)
+    return -(-(live.clock() + ahead) // HOUR) * HOUR
 
 
 def _differs(stored: Meter, meter: Meter) -> bool:

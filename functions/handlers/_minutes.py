@@ -11,7 +11,7 @@ from metering.events import Dimensions
 from metering.meters import Meter
 from metering.sessions import Session
 from metering.times import HOUR, MINUTE, floor
-from metering.windows import Tally, accrued_between, fold, latest_sessions, merge_tallies, part_of
+from metering.windows import Tally, accrued_by_dimensions, fold, latest_sessions, merge_tallies, part_of
 
 Tallies = dict[Dimensions, Tally]
 """What one window holds, by the dimensions that are asked for."""
@@ -47,14 +47,18 @@ class Asked:
         return tuple(pair for pair in dimensions if pair[0] in self.group_by)
 
 
-def accrued(session: Session, asked: Asked, first: int, last: int) -> Iterator[tuple[int, Tally]]:
-    """What an open session has used so far in each window that begins from `first` and before `last`."""
+def accrued(session: Session, asked: Asked, first: int, last: int) -> Iterator[tuple[int, Dimensions, Tally]]:
+    """What an open session has used so far, as far as it is asked for.
+
+    Given by the windows that begin from `first` and before `last`, and by the dimensions that rows are kept apart by.
+    """
     reached = max(first, session.start)
     while reached < last and reached <= asked.now:
         window = asked.grid.at(reached)
-        tally = accrued_between(session, asked.meter, window.start, window.end, asked.now, asked.ends_at)
-        if tally:
-            yield window.start, tally
+        used = accrued_by_dimensions(session, asked.meter, window.start, window.end, asked.now, asked.ends_at)
+        for dimensions, tally in used:
+            if asked.wants(dimensions):
+                yield window.start, asked.group(dimensions), tally
         reached = window.end
 
 
@@ -73,11 +77,7 @@ def _running(asked: Asked) -> dict[tuple[str, int, str], Session]:
         return {}
     sessions = asked.live.usage.open_sessions(asked.customer, asked.meter.key)
     # Here nothing is read from windows, so nothing is counted yet.
-    return {
-        session.identity: replace(session, counted_until=session.start)
-        for session in sessions
-        if asked.wants(session.dimensions)
-    }
+    return {session.identity: replace(session, counted_until=session.start) for session in sessions}
 
 
 def _hours(asked: Asked, first: int, running: Mapping[tuple[str, int, str], Session]) -> Iterator[int]:
@@ -113,12 +113,13 @@ def _session_minutes(
     for session in latest_sessions(asked.live.raw_events.facts(asked.customer, asked.meter.key, hour)):
         if session.counted_until is None:
             running.pop(session.identity, None)
-        if session.counted_until is None and session.counts and asked.wants(session.dimensions):
+        dimensions = asked.meter.kept(session.dimensions, hour)
+        if session.counted_until is None and session.counts and asked.wants(dimensions):
             for minute, tally in _parts(session, asked.meter, start, end):
-                minutes[minute][asked.group(session.dimensions)].append(tally)
+                minutes[minute][asked.group(dimensions)].append(tally)
     for session in running.values():
-        for minute, tally in accrued(session, asked, start, end):
-            minutes[minute][asked.group(session.dimensions)].append(tally)
+        for minute, group, tally in accrued(session, asked, start, end):
+            minutes[minute][group].append(tally)
     for minute in sorted(minutes):
         yield minute, _joined(minutes[minute])
 

@@ -126,7 +126,11 @@ def _groups(asked: Asked) -> set[Dimensions]:
         for quarter, dimensions in measured.slots.get(key, {})
         if floor(grid.start, QUARTER) <= quarter < grid.end
     }
-    used |= {session.dimensions for session in measured.open.get(key, ()) if session.start < grid.end}
+    used |= {
+        asked.meter.kept(session.dimensions, first)
+        for session in measured.open.get(key, ())
+        for first, _ in asked.meter.stretches(max(grid.start, session.start), min(grid.end, asked.now + 1))
+    }
     return {asked.group(dimensions) for dimensions in used if asked.wants(dimensions)}
 
 
@@ -141,9 +145,8 @@ def _measured(asked: Asked, first: int) -> Iterator[tuple[int, Tallies]]:
         if asked.wants(dimensions):
             tallies[starts[quarter], asked.group(dimensions)].append(tally)
     for session in measured.open.get(meter.key, ()):
-        if asked.wants(session.dimensions):
-            for start, tally in accrued(session, asked, first, grid.end):
-                tallies[start, asked.group(session.dimensions)].append(tally)
+        for start, group, tally in accrued(session, asked, first, grid.end):
+            tallies[start, group].append(tally)
     windows: defaultdict[int, Tallies] = defaultdict(dict)
     for (start, group), several in tallies.items():
         windows[start][group] = reduce(merge_tallies, several)

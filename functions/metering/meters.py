@@ -1,5 +1,6 @@
 """A meter: what is counted, and how. The public shape is in api.md under Catalogue."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -7,12 +8,13 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     StringConstraints,
     model_validator,
 )
 
-from metering.times import format_duration, parse_duration
+from metering.times import format_duration, format_time, parse_duration, parse_time
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:@|=+-]{1,128}$")]
 DimensionName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -30,10 +32,17 @@ DimensionNames = Annotated[tuple[DimensionName, ...], AfterValidator(_distinct)]
 
 # Milliseconds inside, `15m` outside.
 Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")]
+# Milliseconds inside, RFC 3339 outside.
+Moment = Annotated[int, BeforeValidator(parse_time), PlainSerializer(format_time, when_used="json")]
 
 
 class Meter(BaseModel):
-    """What users define with `PUT /v1/meters/{key}`. Durations are milliseconds inside and `15m` in JSON."""
+    """What users define with `PUT /v1/meters/{key}`. Durations are milliseconds inside and `15m` in JSON.
+
+    Attributes:
+        dimensions_since: from when those dimensions count that were added once there were events (law 4.9). The
+            catalogue keeps it; it is not for users to write.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,6 +57,7 @@ class Meter(BaseModel):
     round_up: Duration = 1
     minimum: Duration = 0
     max_duration: Duration | None = None
+    dimensions_since: dict[DimensionName, Moment] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits_its_aggregation(self) -> "Meter":
@@ -91,3 +101,20 @@ class Meter(BaseModel):
     def is_duration(self) -> bool:
         """Whether start and stop events are paired, rather than values folded."""
         return self.aggregation == "duration"
+
+    def kept(self, dimensions: tuple[tuple[str, str], ...], instant: int) -> tuple[tuple[str, str], ...]:
+        """Of the dimensions of what happened at an instant those that count: declared by then, law 4.9."""
+        since = self.dimensions_since
+        return tuple(pair for pair in dimensions if pair[0] in self.dimensions and since.get(pair[0], 0) <= instant)
+
+    def stretches(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Cut [start, end) where a dimension begins to count: within each piece the same ones do."""
+        if start >= end:
+            return []
+        cuts = {instant for instant in self.dimensions_since.values() if start < instant < end}
+        return list(pairwise([start, *sorted(cuts), end]))
+
+    def replacing(self, stored: "Meter", since: int) -> "Meter":
+        """This meter as the successor of one that has events: the dimensions that it adds count from `since`."""
+        added = {name: since for name in self.dimensions if name not in stored.dimensions}
+        return self.model_copy(update={"dimensions_since": stored.dimensions_since | added})

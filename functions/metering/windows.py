@@ -135,8 +135,7 @@ def _within(instant: int, start: int | None, end: int | None) -> bool:
 
 
 def _slot(meter: Meter, instant: int, dimensions: Dimensions) -> Slot:
-    declared = tuple(pair for pair in dimensions if pair[0] in meter.dimensions)
-    return floor(instant, QUARTER), declared
+    return floor(instant, QUARTER), meter.kept(dimensions, instant)
 
 
 def _tally(meter: Meter, event: Event) -> Tally:
@@ -230,9 +229,7 @@ def tallies_between(
         if start <= quarter < end:
             joined[dimensions].append(tally)
     for session in open_sessions:
-        accrued = accrued_between(session, meter, start, end, at, ends_at)
-        if accrued:
-            _, dimensions = _slot(meter, start, session.dimensions)
+        for dimensions, accrued in accrued_by_dimensions(session, meter, start, end, at, ends_at):
             joined[dimensions].append(accrued)
     return {dimensions: reduce(merge_tallies, several) for dimensions, several in joined.items()}
 
@@ -251,6 +248,16 @@ def accrued_between(
     return Tally(events=begun, quantity=part) if part or begun else None
 
 
+def accrued_by_dimensions(
+    session: Session, meter: Meter, start: int, end: int, at: int, ends_at: int | None = None
+) -> Iterator[tuple[Dimensions, Tally]]:
+    """`accrued_between`, apart by the dimensions that counted when it was used (law 4.9)."""
+    for first, last in meter.stretches(start, end):
+        accrued = accrued_between(session, meter, first, last, at, ends_at)
+        if accrued:
+            yield meter.kept(session.dimensions, first), accrued
+
+
 def usage_between(
     meter: Meter,
     slots: Slots,
@@ -263,14 +270,8 @@ def usage_between(
     """The usage of [start, end) by dimension combination, in order of dimensions; see `tallies_between`."""
     joined = tallies_between(meter, slots, open_sessions, start, end, at, ends_at)
     return [
-        Usage(
-            meter.key,
-            dimensions,
-            quantity(meter, joined[dimensions]),
-            joined[dimensions].events,
-            joined[dimensions].amount,
-        )
-        for dimensions in sorted(joined)
+        Usage(meter.key, dimensions, quantity(meter, tally), tally.events, tally.amount)
+        for dimensions, tally in sorted(joined.items())
     ]
 
 

@@ -76,7 +76,7 @@ _SHOWN: Mapping[str, Any] = {"MeterAnswer": Meter, "PlanAnswer": answers.PlanAns
 
 _SAID = {
     "Meter": "What is counted, and how. Names left out have their defaults; the key is that of the path.",
-    "MeterAnswer": "A meter, as it was written.",
+    "MeterAnswer": "A meter as it was written, and from when the dimensions count that were added to one with events.",
     "Plan": "What things cost. The key is that of the path.",
     "Customer": "Who uses something and pays for it. The id is that of the path; PUT replaces the whole.",
     "CustomerAnswer": "A customer, whole.",
@@ -168,10 +168,12 @@ def _written(schemas: Mapping[str, Schema]) -> dict[str, Schema]:
     patch["properties"] = {
         name: {"anyOf": [_undefaulted(each), {"type": "null"}]} for name, each in patch["properties"].items()
     }
-    plan = _without(schemas["Plan"], "key")
-    plan["properties"]["version"] = {"type": "integer", "description": "Not looked at: what was read may be sent back."}
+    meter, plan = _without(schemas["Meter"], "key"), _without(schemas["Plan"], "key")
+    unread = "Not looked at: what was read may be sent back."
+    meter["properties"]["dimensions_since"] = {"type": "object", "description": unread}
+    plan["properties"]["version"] = {"type": "integer", "description": unread}
     return {
-        "Meter": _without(schemas["Meter"], "key"),
+        "Meter": meter,
         "Plan": plan,
         "Customer": customer,
         "CustomerPatch": patch,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from taximeter.applying.file import Entry, Json
 
 # What the service fills in by itself, or a customer's own doing does: a file that is silent about it leaves it.
-_KEPT = ("currency", "starts_at", "stripe_customer")
+_KEPT = {"customers": ("currency", "starts_at", "stripe_customer"), "meters": ("dimensions_since",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def change_of(entry: Entry, deployed: Mapping[str, Any] | None) -> Change | None
     if deployed is None:
         shown = tuple(Difference(name, None, wanted[name]) for name in entry.written if name in wanted)
         return Change(entry.kind, entry.name, "create", shown, _request(entry, {}, plan_changes=True))
-    silent = [name for name in _KEPT if entry.kind == "customers" and entry.written.get(name) is None]
+    silent = [name for name in _KEPT.get(entry.kind, ()) if entry.written.get(name) is None]
     wanted |= {name: deployed.get(name) for name in silent}
     # What a newer deployment shows besides is no difference.
     found = tuple(_between({name: deployed.get(name) for name in wanted}, wanted, ""))

@@ -21,6 +21,8 @@ KINDS: Mapping[str, tuple[type[BaseModel], str]] = {
 }
 """What a catalogue holds, in the order in which it is written: what it is, and what names it."""
 
+# What GET shows, and nobody writes: it may stand in a file, and is not looked at.
+_SHOWN = {"meters": "dimensions_since", "plans": "version"}
 # Of a request and not of what is kept: it goes along with a change of plan.
 _PLAN_EFFECTIVE_AT = "plan_effective_at"
 
@@ -107,6 +109,7 @@ def _entry(kind: str, place: int, row: object) -> Entry | list[str]:
     if not isinstance(row, dict):
         return [f"{kind}[{place}]: must be a mapping"]
     written = dict(row)
+    written.pop(_SHOWN.get(kind, ""), None)
     effective_at = written.pop(_PLAN_EFFECTIVE_AT, None) if kind == "customers" else None
     try:
         value = model.model_validate(written)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.street import METERS, PLAN, edge
+from tests.handlers.street import METERS, PLAN, edge, used
 from tests.taximeter.conftest import Service
 
 CATALOGUE: dict[str, Any] = {
@@ -72,6 +72,18 @@ def test_what_the_service_keeps_stays_where_the_file_is_silent(service: Service,
     assert difference == {"path": "metadata.team", "before": "a", "after": None}
     customer = service.street.does("GET", "/v1/customers/acme")
     assert (customer["stripe_customer"], customer["metadata"], customer["currency"]) == ("cus_1", {}, "USD")
+
+
+def test_what_get_showed_can_be_applied_as_it_is(service: Service, file: Path) -> None:
+    service.run("apply", str(file), "--yes")
+    service.street.post(used("a"))
+    wider = METERS[0] | {"dimensions": ["provider", "region", "zone"]}
+    assert "zone" in service.street.does("PUT", "/v1/meters/requests", wider)["dimensions_since"]
+    kinds = ("meters", "plans", "customers")
+    rewrite(file, **{kind: service.street.does("GET", f"/v1/{kind}")["rows"] for kind in kinds})
+    assert service.told("apply", str(file))["changes"] == []
+    rewrite(file, meters=[wider, METERS[1]])
+    assert service.told("apply", str(file))["changes"] == []
 
 
 def test_the_order_of_a_plans_items_is_a_difference(service: Service, file: Path) -> None:
