@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
 
 from billing.spans import Grid
 from handlers._live import Live
@@ -134,4 +133,4 @@ def _parts(session: Session, meter: Meter, start: int, end: int) -> Iterator[tup
 
 
 def _joined(tallies: Mapping[Dimensions, list[Tally]]) -> Tallies:
-    return {group: reduce(merge_tallies, several) for group, several in tallies.items()}
+    return {group: merge_tallies(*several) for group, several in tallies.items()}

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import reduce
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -149,7 +148,7 @@ def _measured(asked: Asked, first: int) -> Iterator[tuple[int, Tallies]]:
             tallies[start, group].append(tally)
     windows: defaultdict[int, Tallies] = defaultdict(dict)
     for (start, group), several in tallies.items():
-        windows[start][group] = reduce(merge_tallies, several)
+        windows[start][group] = merge_tallies(*several)
     yield from sorted(windows.items())
 
 

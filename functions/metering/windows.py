@@ -80,26 +80,26 @@ class Folded:
     conflicts: tuple[Conflict, ...]
 
 
-def merge_tallies(one: Tally, other: Tally) -> Tally:
-    """Join two tallies; associative and commutative, with `Tally()` as its identity."""
+def merge_tallies(*several: Tally) -> Tally:
+    """Join tallies, many at once as well as two; associative and commutative, with `Tally()` as its identity."""
     return Tally(
-        events=one.events + other.events,
-        quantity=EXACT.add(one.quantity, other.quantity),
-        amount=EXACT.add(one.amount, other.amount),
-        least=min((each for each in (one.least, other.least) if each is not None), default=None),
-        most=max((each for each in (one.most, other.most) if each is not None), default=None),
-        latest=max((each for each in (one.latest, other.latest) if each), default=None),
-        values=one.values | other.values,
+        events=sum(each.events for each in several),
+        quantity=reduce(EXACT.add, (each.quantity for each in several), Decimal(0)),
+        amount=reduce(EXACT.add, (each.amount for each in several), Decimal(0)),
+        least=min((each.least for each in several if each.least is not None), default=None),
+        most=max((each.most for each in several if each.most is not None), default=None),
+        latest=max((each.latest for each in several if each.latest), default=None),
+        values=frozenset[str]().union(*(each.values for each in several)),
     )
 
 
 def merge(*several: Slots) -> Slots:
     """Join windows slot by slot; associative and commutative, with no window at all as its identity."""
-    merged: dict[Slot, Tally] = {}
+    found: defaultdict[Slot, list[Tally]] = defaultdict(list)
     for slots in several:
         for slot, tally in slots.items():
-            merged[slot] = merge_tallies(merged[slot], tally) if slot in merged else tally
-    return merged
+            found[slot].append(tally)
+    return {slot: merge_tallies(*tallies) if len(tallies) > 1 else tallies[0] for slot, tallies in found.items()}
 
 
 def fold(
@@ -126,7 +126,7 @@ def fold(
             still_open.append(session)
         for slot, tally in _parts(meter, session, start, end):
             tallies[slot].append(tally)
-    slots = {slot: reduce(merge_tallies, several) for slot, several in tallies.items()}
+    slots = {slot: merge_tallies(*several) for slot, several in tallies.items()}
     return Folded(slots, tuple(still_open), tuple(conflicts))
 
 
@@ -231,7 +231,7 @@ def tallies_between(
     for session in open_sessions:
         for dimensions, accrued in accrued_by_dimensions(session, meter, start, end, at, ends_at):
             joined[dimensions].append(accrued)
-    return {dimensions: reduce(merge_tallies, several) for dimensions, several in joined.items()}
+    return {dimensions: merge_tallies(*several) for dimensions, several in joined.items()}
 
 
 def accrued_between(

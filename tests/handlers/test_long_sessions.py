@@ -140,7 +140,7 @@ def test_a_stop_that_comes_weeks_late_takes_back_what_ran_since_and_touches_noth
     assert watch.oldest <= KEPT
 
 
-@pytest.mark.parametrize("late_days", [deep(1), 34])
+@pytest.mark.parametrize("late_days", [deep(1), deep(34)])
 def test_a_start_that_comes_weeks_late_ends_the_session_before_it_and_runs_on(endless: Street, late_days: int) -> None:
     street = endless
     post_at(street, "start", START)
