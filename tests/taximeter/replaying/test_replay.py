@@ -74,7 +74,7 @@ class Bench:
 
     def windows(self) -> dict[str, tuple[Any, ...]]:
         """What is kept, without versions: what replaying must restore."""
-        kinds = ("window", "open", "day", "minute", "minute-open")
+        kinds = ("window", "open", "day", "late", "minute", "minute-open")
         return {
             f"{item['pk']!s} {item['sk']!s}": (item.get("data"), item.get("chunks"))
             for item in self.street.items("Usage", *kinds)
