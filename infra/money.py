@@ -122,6 +122,7 @@ class Money(Construct):
         )
         collect.consume_queue(queue, most_at_once=5)
         self._queue_on("invoice.finalized", queue)
+        self._queue_on("invoice.voided", queue)
         return collect
 
     def _stripe_webhook(self) -> OurFunction:

@@ -35,7 +35,7 @@ class Service(Stack):
         self.messages = Messages(self, settings)
         self.pipeline = Pipeline(self, shared, self.messages)
         self.money = Money(self, shared, self.messages)
-        self.api = Api(self, shared, self.pipeline, self.money)
+        self.api = Api(self, shared, self.messages, self.pipeline, self.money)
         self.functions = [
             *self.pipeline.functions,
             *self.money.functions,

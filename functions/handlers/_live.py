@@ -20,6 +20,7 @@ from adapters.items import Table
 from adapters.keys import Keys
 from adapters.ledger import Ledger
 from adapters.outbox import Outbox
+from adapters.periods import Periods
 from adapters.queues import Queue
 from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
@@ -88,6 +89,11 @@ class Live:
     def ledger(self) -> Ledger:
         """What is owed."""
         return Ledger(self.ledger_table)
+
+    @cached_property
+    def periods(self) -> Periods:
+        """What has ended."""
+        return Periods(self.ledger_table)
 
     @cached_property
     def invoices(self) -> Invoices:

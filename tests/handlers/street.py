@@ -60,7 +60,7 @@ HANDLERS: dict[str, Any] = {
     "COLLECT": collect.handler,
 }
 # What the bus rules send where.
-RULES = {"top_up.requested": "TOP_UP", "invoice.finalized": "COLLECT"}
+RULES = {"top_up.requested": "TOP_UP", "invoice.finalized": "COLLECT", "invoice.voided": "COLLECT"}
 
 METERS: list[dict[str, Any]] = [
     {"key": "requests", "aggregation": "sum", "dimensions": ["provider", "region"]},

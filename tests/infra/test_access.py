@@ -69,6 +69,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "Catalog": READ | {"PutItem", "DeleteItem"},
         "Ledger": SETTLE | {"DeleteItem"},
         "Events": {"Query"},
+        "Collect": SEND,
     },
 }
 
