@@ -18,6 +18,7 @@ from adapters.events import Events
 from adapters.invoices import Invoices
 from adapters.items import Table
 from adapters.keys import Keys
+from adapters.lag import Lag
 from adapters.ledger import Ledger
 from adapters.outbox import Outbox
 from adapters.periods import Periods
@@ -89,6 +90,11 @@ class Live:
     def ledger(self) -> Ledger:
         """What is owed."""
         return Ledger(self.ledger_table)
+
+    @cached_property
+    def lag(self) -> Lag:
+        """How far the consumers of the streams are behind."""
+        return Lag(self.setting("STREAM_CONSUMERS").split(","))
 
     @cached_property
     def periods(self) -> Periods:

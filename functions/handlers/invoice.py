@@ -132,13 +132,23 @@ def number_invoices(invoices: Sequence[Invoice], live: Live, now: int) -> None:
             grant_remainder(live.invoices.head(invoice.id), live, now)
 
 
+def _lags(live: Live) -> bool:
+    """Whether usage may be on its way that its period's grace did not wait for: then every period waits."""
+    lag_milliseconds = live.lag.milliseconds()
+    if lag_milliseconds <= live.grace_milliseconds:
+        return False
+    logger.warning("not finalised yet", extra={"reason": "stream_lags", "lag_milliseconds": lag_milliseconds})
+    count("InvoicesWaiting")
+    return True
+
+
 def sweep(live: Live, now: int) -> None:
     """Fan out what is due: periods to finalise, numbers and credits to give, payments and top-ups that stood still.
 
     What was not paid in time is past due.
     """
     due: list[EndedPeriod] = []
-    for shard in range(SHARDS):
+    for shard in range(0 if _lags(live) else SHARDS):
         due += live.periods.due(shard, now, _MOST_PER_SHARD)
     packs: list[Any] = [
         {"periods": [[period.customer, period.start] for period in due[start : start + _PACK]]}

@@ -20,6 +20,7 @@ from typing import Any
 
 from adapters.bus import Bus
 from adapters.items import Item, string, to_wire
+from adapters.lag import Lag
 from adapters.memory import MemoryTable
 from adapters.queues import Queue
 from adapters.remembered import Remembered
@@ -90,6 +91,11 @@ class Environment(Live):
     def bus(self) -> Bus:
         """A bus that counts."""
         return Bus("bus", SimpleNamespace(put_events=self.around.put_events))  # type: ignore[arg-type]  # all that is called
+
+    @cached_property
+    def lag(self) -> Lag:
+        """No consumer is ever behind here."""
+        return Lag([], SimpleNamespace(get_metric_data=lambda **_: {"MetricDataResults": []}))  # type: ignore[arg-type]  # all that is called
 
     def queue(self, name: str) -> Queue:
         """A queue that counts, and keeps its messages until they are delivered."""
