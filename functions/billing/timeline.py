@@ -146,7 +146,8 @@ class Timeline:
     def _draw(self, instant: int, at: int | None) -> None:
         self.books.pay_debts()
         for start in sorted(self.books.periods):
-            self.books.settle_period(start, self._owes(self.books.periods[start], instant, at))
+            owed = self._owes(self.books.periods[start], instant, at)
+            self.books.settle_period(start, self.books.adjusted(start, owed))
 
     def _owes(self, period: OpenPeriod, instant: int, at: int | None) -> Decimal:
         """The rounded draft of a period; minimum and arrears fees are due once it is over."""
@@ -168,7 +169,7 @@ class Timeline:
             self.books.periods[opening] = period
             if period.end > instant:
                 return
-            self.books.settle_period(opening, self._owes(period, instant, at))
+            self.books.settle_period(opening, self.books.adjusted(opening, self._owes(period, instant, at)))
             self._close(opening)
 
     def _close(self, start: int) -> None:

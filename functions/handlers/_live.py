@@ -18,8 +18,10 @@ from adapters.events import Events
 from adapters.invoices import Invoices
 from adapters.items import Table
 from adapters.keys import Keys
+from adapters.lag import Lag
 from adapters.ledger import Ledger
 from adapters.outbox import Outbox
+from adapters.periods import Periods
 from adapters.queues import Queue
 from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
@@ -89,6 +91,16 @@ class Live:
     def ledger(self) -> Ledger:
         """What is owed."""
         return Ledger(self.ledger_table)
+
+    @cached_property
+    def lag(self) -> Lag:
+        """How far the consumers of the streams are behind."""
+        return Lag(self.setting("STREAM_CONSUMERS").split(","))
+
+    @cached_property
+    def periods(self) -> Periods:
+        """What has ended."""
+        return Periods(self.ledger_table)
 
     @cached_property
     def invoices(self) -> Invoices:

@@ -13,6 +13,7 @@ from adapters.keys import SCOPES
 from billing.credits import CreditRequest
 from billing.customers import Customer
 from billing.plans import Plan
+from handlers._invoice_routes import VoidRequest
 from handlers._money_routes import TopUpRequest
 from infra.openapi import answers
 from metering.bodies import EventBody, Said
@@ -68,6 +69,7 @@ _BODIES: Mapping[str, Any] = {
     "Customer": Customer,
     "CreditRequest": CreditRequest,
     "TopUpRequest": TopUpRequest,
+    "VoidRequest": VoidRequest,
     "Event": EventBody,
     "EventData": Said,
     "CloudEvent": CloudEventBody,
@@ -86,6 +88,7 @@ _SAID = {
     "CloudEvent": "CloudEvents 1.0: `time`, `subject` and `type` are timestamp, customer and meter.",
     "CreditRequest": "A credit. Without `effective_at` it begins when it is posted.",
     "TopUpRequest": "How much credit to buy.",
+    "VoidRequest": "Whether the period is to be invoiced anew.",
 }
 
 
