@@ -4,7 +4,7 @@ It shares the laws (metering and billing) with the deployment and none of what c
 stored, no facts, no streams, no hours. What both say must be the same to the last digit.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -85,6 +85,7 @@ class Known:
         }
         self._keys = sorted(by_meter)
         self._all = {key: self._folded(key, 0, now) for key in self._keys}
+        self._order = {key: sorted(slots) for key, slots in self._all.items()}
 
     def instants(self) -> list[int]:
         """When something happened, in order."""
@@ -98,9 +99,15 @@ class Known:
         until = end if at is None else min(end, at)
         rows: list[Usage] = []
         for key in self._keys:
-            slots = self._all[key] if at is not None or now >= self._now else self._by(key, now)
+            slots = self._between(key, start, until) if at is not None or now >= self._now else self._by(key, now)
             rows += usage_between(self._meters[key], slots, (), start, until, now)
         return rows
+
+    def _between(self, key: str, start: int, end: int) -> Slots:
+        """What falls in [start, end) of all that is known: a wallet asks for each busy hour of what may be years."""
+        order = self._order[key]
+        first, last = bisect_left(order, (start, ())), bisect_left(order, (end, ()))
+        return {slot: self._all[key][slot] for slot in order[first:last]}
 
     def _by(self, key: str, now: int) -> Slots:
         """What was known at an instant: whole quarters as they are, the running one folded anew."""

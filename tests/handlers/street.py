@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from adapters.bus import Bus
-from adapters.items import Item, Put, Table, to_wire
+from adapters.items import Item, Put, Table, string, to_wire
 from adapters.lag import Lag
 from adapters.memory import MemoryTable
 from adapters.queues import Queue
@@ -274,6 +274,13 @@ class Street(Live):
         for _ in range(2):
             self.minute()
             self.hour()
+
+    def expire(self) -> None:
+        """Remove what DynamoDB would have removed by now."""
+        for table in self.tables.values():
+            for item in table.all():
+                if "ttl" in item and int(str(item["ttl"])) * 1000 < self.now:
+                    table.delete(string(item, "pk"), string(item, "sk"))
 
     def announced(self, detail_type: str) -> list[dict[str, Any]]:
         """What was told on the bus, of one type."""
