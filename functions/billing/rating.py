@@ -14,7 +14,7 @@ from billing.money import exact, round_money, total
 from billing.plans import Item, Plan
 from billing.pricing import Flat, Matrix, Measured, Part, charge, split
 from metering.decimals import text
-from metering.windows import Usage
+from metering.usage import Usage, join
 
 LineKind = Literal["usage", "flat", "minimum", "discount", "adjustment"]
 
@@ -127,14 +127,12 @@ def _item_lines(plan: Plan, item: Item, usage: Sequence[Usage], share: Fraction,
 
 def _measure(item: Item, usage: Iterable[Usage], included: Fraction) -> tuple[Fraction, Measured]:
     """What was used, in the item's unit, and what of it is rated."""
-    quantity, events, amount = Decimal(0), 0, Decimal(0)
-    for row in usage:
-        quantity += row.quantity
-        events += row.events
-        amount += row.amount
-    counted = Fraction(events) if item.measure == "events" else Fraction(quantity)
+    row = join(usage)
+    if row is None:
+        return Fraction(0), Measured(Fraction(0), 0, Decimal(0))
+    counted = Fraction(row.events) if item.measure == "events" else Fraction(row.quantity)
     used = counted / Fraction(item.divide_by)
-    return used, Measured(max(used - included, Fraction(0)), events, amount)
+    return used, Measured(max(used - included, Fraction(0)), row.events, row.amount)
 
 
 def _usage_line(item: Item, part: Part, measured: Measured) -> Line:

@@ -15,7 +15,7 @@ from handlers._live import Live
 from metering.errors import Unavailable
 from metering.sessions import Session, last_possible_end
 from metering.times import DAY, HOUR, floor
-from metering.windows import Usage, usage_between
+from metering.usage import Usage, usage_between
 
 _ATTEMPTS = 10
 

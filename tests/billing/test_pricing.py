@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from billing.pricing import Flat, Matrix, Measured, Package, PerUnit, Price, charge, split
 from metering.decimals import text
-from metering.windows import Usage
+from metering.usage import Usage
+from metering.windows import Tally
 
 PRICE: TypeAdapter[Any] = TypeAdapter(Price)
 
@@ -99,4 +100,4 @@ def test_parts_come_in_the_order_of_prices_then_of_values_a_missing_one_first() 
 
 
 def _usage(dimensions: dict[str, str]) -> Usage:
-    return Usage("m", tuple(sorted(dimensions.items())), Decimal(1), 1, Decimal(0))
+    return Usage("m", "sum", tuple(sorted(dimensions.items())), Tally(1, Decimal(1)))

@@ -1,5 +1,6 @@
 """Laws 5.1 to 5.3: rating is pure, exact, and does not care how usage was cut or shuffled."""
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -12,7 +13,8 @@ from billing.money import round_money
 from billing.plans import Plan
 from billing.rating import Line, rate, rate_items, subtotal, subtotal_exact
 from metering.decimals import text
-from metering.windows import Usage
+from metering.usage import Usage
+from metering.windows import Tally
 
 REGIONS = ["eu", "us", None]
 UNIT = {"model": "per_unit", "unit_price": "0.333"}
@@ -36,7 +38,7 @@ def item(**fields: Any) -> dict[str, Any]:
 
 def used(quantity: str | Decimal, region: str | None = None, events: int = 1, meter: str = "m") -> Usage:
     dimensions = (("region", region),) if region else ()
-    return Usage(meter, dimensions, Decimal(quantity), events, Decimal(0))
+    return Usage(meter, "sum", dimensions, Tally(events, Decimal(quantity)))
 
 
 def shown(lines: tuple[Line, ...]) -> list[tuple[Any, ...]]:
@@ -158,8 +160,8 @@ def test_cutting_and_shuffling_usage_changes_no_line(
     cut = []
     for row in usage:
         quantity, events = Decimal(chance.randint(-100, 100)), chance.randint(0, row.events)
-        cut.append(Usage(row.meter, row.dimensions, quantity, events, Decimal(0)))
-        cut.append(Usage(row.meter, row.dimensions, row.quantity - quantity, row.events - events, Decimal(0)))
+        cut.append(replace(row, tally=Tally(events, quantity)))
+        cut.append(replace(row, tally=Tally(row.events - events, row.quantity - quantity)))
     chance.shuffle(cut)
 
     assert rate(priced, cut, share) == rate(priced, usage, share)

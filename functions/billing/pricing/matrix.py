@@ -10,7 +10,7 @@ from billing.fields import Written
 from billing.pricing.package import Package
 from billing.pricing.per_unit import PerUnit
 from metering.meters import DimensionNames
-from metering.windows import Usage
+from metering.usage import Usage
 
 # Every price that rates a quantity: all but `flat` and `matrix` itself.
 QuantityPrice = Annotated[PerUnit | Package, Field(discriminator="model")]
