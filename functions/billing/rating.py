@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from billing.money import exact, round_money, total
 from billing.plans import Item, Plan
-from billing.pricing import Flat, Matrix, Measured, Part, charge, split
+from billing.pricing import Flat, Matrix, Measured, Part, Step, charge, charge_flat, split
 from metering.decimals import text
 from metering.usage import Usage, join
 
@@ -32,8 +32,9 @@ class Line:
         amount: rounded to the currency, cumulatively within the item.
         amount_exact: before rounding.
         kind: what sort of line it is.
-        tiers: the steps of the computation, numbers as text.
+        tiers: the steps of the computation, each with its `amount`, as text; those of one line add up to it.
         dimensions: the combination of a matrix item that the line is for.
+        included: what was used besides `quantity`, in the same unit, and is not charged.
         unpriced: there was usage that no price of the plan fits; it is charged zero.
     """
 
@@ -45,12 +46,13 @@ class Line:
     amount: Decimal
     amount_exact: Fraction
     kind: LineKind
-    tiers: tuple[Mapping[str, str | None], ...] = ()
+    tiers: tuple[Step, ...] = ()
     dimensions: Mapping[str, str] = field(default_factory=dict)
+    included: Fraction = Fraction(0)
     unpriced: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """The line as invoices and drafts show it; `unpriced` is there only when it is true."""
+        """The line as invoices and drafts show it; `included` and `unpriced` are there only when something is."""
         shown: dict[str, Any] = {
             "item": self.item,
             "description": self.description,
@@ -63,6 +65,7 @@ class Line:
             "tiers": [dict(tier) for tier in self.tiers],
             "dimensions": dict(self.dimensions),
         }
+        shown |= {"included": text(self.included)} if self.included else {}
         return shown | {"unpriced": True} if self.unpriced else shown
 
 
@@ -114,28 +117,26 @@ def _item_lines(plan: Plan, item: Item, usage: Sequence[Usage], share: Fraction,
     included = Fraction(item.included) * share
     running, before = Fraction(0), Decimal(0)
     for part in parts:
-        used, measured = _measure(item, part.usage, included)
-        included -= min(included, max(used, Fraction(0)))
-        if not (used or measured.events or measured.amount):
+        row = join(part.usage)
+        if row is None or not (_used(item, row) or row.events or row.amount):
             continue
-        line = _usage_line(item, part, measured)
+        used = max(_used(item, row), Fraction(0))
+        free = min(used, included)
+        included -= free
+        line = _usage_line(item, part, Measured(used - free, row.events, row.amount), free)
         running += line.amount_exact
         after = round_money(running, plan.currency)
         yield replace(line, amount=after - before)
         before = after
 
 
-def _measure(item: Item, usage: Iterable[Usage], included: Fraction) -> tuple[Fraction, Measured]:
-    """What was used, in the item's unit, and what of it is rated."""
-    row = join(usage)
-    if row is None:
-        return Fraction(0), Measured(Fraction(0), 0, Decimal(0))
+def _used(item: Item, row: Usage) -> Fraction:
+    """What was used, in the item's unit."""
     counted = Fraction(row.events) if item.measure == "events" else Fraction(row.quantity)
-    used = counted / Fraction(item.divide_by)
-    return used, Measured(max(used - included, Fraction(0)), row.events, row.amount)
+    return counted / Fraction(item.divide_by)
 
 
-def _usage_line(item: Item, part: Part, measured: Measured) -> Line:
+def _usage_line(item: Item, part: Part, measured: Measured, included: Fraction) -> Line:
     charged = charge(part.price, measured) if part.price else None
     values = ", ".join(f"{name} {value}" for name, value in part.dimensions.items())
     return Line(
@@ -149,12 +150,13 @@ def _usage_line(item: Item, part: Part, measured: Measured) -> Line:
         kind="usage",
         tiers=charged.tiers if charged else (),
         dimensions=part.dimensions,
+        included=included,
         unpriced=charged is None,
     )
 
 
 def _fee(plan: Plan, item: Item, price: Flat, share: Fraction) -> Line:
-    charged = charge(price, Measured(Fraction(1), 0, Decimal(0)), share)
+    charged = charge_flat(price, share)
     return Line(
         item=item.key,
         description=item.title,

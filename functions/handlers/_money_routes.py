@@ -11,6 +11,7 @@ from adapters.ledger import attempt_put, grant_put
 from adapters.outbox import outbox_item
 from billing import top_ups
 from billing.credits import CreditRequest
+from billing.faults import read_model
 from billing.fields import Positive, Written
 from billing.invoices import Invoice, invoice_id
 from billing.rating import subtotal, subtotal_exact
@@ -24,7 +25,6 @@ from handlers._routes import (
     needs,
     query,
     read_body,
-    read_model,
     reply,
     router,
 )
