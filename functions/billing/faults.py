@@ -64,6 +64,8 @@ def pointer(location: tuple[int | str, ...], written: Any) -> str:  # noqa: ANN4
     """The JSON pointer (RFC 6901) of a fault; pydantic also names the model that it chose, which is not in the JSON."""
     found = ""
     for place, step in enumerate(location):
+        if not isinstance(written, Mapping | list):
+            break  # there is nothing within it
         last = place == len(location) - 1
         if isinstance(written, Mapping) and step not in written and not last:
             continue

@@ -67,6 +67,15 @@ class InvoiceLine(Answer):
     unpriced: Annotated[bool, Field(description="There is usage that no price of the plan fits.")] = False
 
 
+class Quote(Answer):
+    """What usage would cost: no tax, no credits, so that `total` is `subtotal`."""
+
+    currency: str
+    lines: list[InvoiceLine]
+    subtotal: Decimal
+    total: Decimal
+
+
 class InvoicePeriod(Answer):
     """From `start` up to and without `end`."""
 

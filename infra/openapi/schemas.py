@@ -13,6 +13,7 @@ from adapters.keys import SCOPES
 from billing.credits import CreditRequest
 from billing.customers import Customer
 from billing.plans import Plan
+from billing.quotes import QuoteRequest
 from handlers._money_routes import TopUpRequest
 from infra.openapi import answers, bills
 from metering.bodies import EventBody, Said
@@ -58,6 +59,7 @@ _TAKEN: Mapping[str, Schema] = {
     "parse_time": _TIME,
     "_quarter": _QUARTER,
     "parse_duration": _DURATION,
+    "_count": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+$"}]},
     "_dimension": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
     "_packed": {"type": "string", "contentEncoding": "base64"},
 }
@@ -68,6 +70,7 @@ _BODIES: Mapping[str, Any] = {
     "Customer": Customer,
     "CreditRequest": CreditRequest,
     "TopUpRequest": TopUpRequest,
+    "QuoteRequest": QuoteRequest,
     "Event": EventBody,
     "EventData": Said,
     "CloudEvent": CloudEventBody,
@@ -86,6 +89,7 @@ _SAID = {
     "CloudEvent": "CloudEvents 1.0: `time`, `subject` and `type` are timestamp, customer and meter.",
     "CreditRequest": "A credit. Without `effective_at` it begins when it is posted.",
     "TopUpRequest": "How much credit to buy.",
+    "QuoteRequest": "A plan, or the key of one, and usage to hold against it.",
 }
 
 
