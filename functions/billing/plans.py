@@ -20,6 +20,7 @@ from billing.fields import (
 )
 from billing.periods import PeriodUnit
 from billing.pricing import Price
+from metering.bodies import DimensionName, DimensionValue
 from metering.meters import Key, Meter
 
 _OF_USAGE: Mapping[str, object] = {"meter": None, "where": {}, "measure": "quantity", "divide_by": 1, "included": 0}
@@ -32,7 +33,7 @@ class Item(Written):
     key: Key
     name: Text = ""
     meter: Key | None = None
-    where: dict[str, str] = Field(default_factory=dict)
+    where: dict[DimensionName, DimensionValue] = Field(default_factory=dict)
     measure: Literal["quantity", "events"] = "quantity"
     divide_by: Positive = Field(default="1", validate_default=True)
     unit: Text | None = None

@@ -145,6 +145,15 @@ def test_every_fault_of_a_plan_is_told_at_once_with_its_pointer() -> None:
     )
 
 
+def test_a_dimension_is_text_even_where_it_is_a_number() -> None:
+    cell = {"when": {"tier": 2}, "price": UNIT}
+    price = {"model": "matrix", "by": ["tier"], "prices": [cell]}
+    once = Plan.model_validate(plan({"key": "a", "meter": "m", "where": {"size": 4}, "price": price}))
+
+    (item,) = once.model_dump(mode="json")["items"]
+    assert (item["where"], item["price"]["prices"][0]["when"]) == ({"size": "4"}, {"tier": "2"})
+
+
 @pytest.mark.parametrize("model", ["graduated", "volume", "stairstep"])
 @pytest.mark.parametrize(
     ("ends", "wrong"),

@@ -43,6 +43,7 @@ _GRADUATED = _tiers("graduated", ("2", "0.5", "0.1"), ("7.5", "0.3", "0"), (None
 _VOLUME = _tiers("volume", ("3", "0.7", "0"), ("11", "0.2", "0.05"))
 _STAIRS = {"model": "stairstep", "tiers": [{"up_to": "1", "flat_fee": "2"}, {"up_to": "4", "flat_fee": "3"}]}
 _FEES = {"model": "percentage", "rate": "2.9", "fixed_fee": "0.3", "minimum": "0.5", "maximum": "4"}
+_OWN = {"key": "own", "meter": "requests", "price": {"model": "dynamic"}}
 _PACKAGES = {"model": "package", "size": "2.5", "package_price": "0.333"}
 PLANS: list[Json] = [
     {
@@ -97,7 +98,11 @@ PLANS: list[Json] = [
         ],
         "maximum": "5000",
     },
-    {"key": "other", "currency": "USD", "items": [_each("calls", "2"), _each("runtime", "0.01", divide_by="1000")]},
+    {
+        "key": "other",
+        "currency": "USD",
+        "items": [_each("calls", "2"), _OWN, _each("runtime", "0.01", divide_by="1000")],
+    },
 ]
 
 

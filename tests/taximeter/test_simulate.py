@@ -226,6 +226,21 @@ def test_a_scenario_that_contradicts_itself_is_refused(body: str, error: type[Ex
         simulate(read(body))
 
 
+def test_an_alert_watches_all_of_a_meter_by_its_aggregation() -> None:
+    meter = {"key": "peak", "aggregation": "max", "dimensions": ["region"]}
+    alerts = [{"key": each, "kind": "usage_above", "meter": "peak", "threshold": each} for each in ("3", "4", "6")]
+    happened = [
+        {"id": region, "customer": "acme", "meter": "peak", "timestamp": "2026-11-20T16:00:00Z", "value": value}
+        | {"dimensions": {"region": region}}
+        for region, value in (("eu", "4"), ("us", "3"))
+    ]
+    customer = {"id": "acme", "plan": "basic", "alerts": alerts}
+    world = {"meters": [*METERS, meter], "plans": [PLAN], "customers": [customer], "events": happened}
+    told = simulate(read(json.dumps(world | {"now": "2026-11-21T00:00:00Z"})))
+
+    assert [each["key"] for each in told["customers"]["acme"]["alerts"]] == ["3"]
+
+
 FAULTY: Json = {
     "now": "soon",
     "meters": [*METERS, METERS[0], {"key": "odd", "aggregation": "odd"}],

@@ -15,6 +15,7 @@ from billing.pricing.per_unit import PerUnit
 from billing.pricing.percentage import Percentage
 from billing.pricing.stairstep import Stairstep
 from billing.pricing.volume import Volume
+from metering.bodies import DimensionName, DimensionValue
 from metering.meters import DimensionNames
 from metering.usage import Usage
 
@@ -29,7 +30,7 @@ _ANY = "*"
 class Cell(Written):
     """A pattern of dimension values (`*` matches anything, as does leaving a name out) and its price."""
 
-    when: dict[str, str]
+    when: dict[DimensionName, DimensionValue]
     price: QuantityPrice
 
 
