@@ -10,6 +10,7 @@ from adapters.ledger import attempt_put, grant_put
 from adapters.outbox import outbox_item
 from billing import top_ups
 from billing.credits import CreditRequest
+from billing.faults import read_model
 from billing.fields import Positive, Written
 from billing.rating import subtotal, subtotal_exact
 from billing.settlement import Announcement
@@ -21,7 +22,6 @@ from handlers._routes import (
     name_of,
     needs,
     read_body,
-    read_model,
     reply,
     router,
 )

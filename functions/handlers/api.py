@@ -12,6 +12,7 @@ from handlers import (
     _event_routes,
     _invoice_routes,
     _money_routes,
+    _quote_routes,
     _session_routes,
     _usage_routes,
 )
@@ -47,6 +48,7 @@ ROUTES = (
     _event_routes,
     _invoice_routes,
     _money_routes,
+    _quote_routes,
     _session_routes,
     _usage_routes,
 )

@@ -22,7 +22,8 @@ from metering.events import Event, live
 from metering.meters import Meter
 from metering.sessions import Session, billed_until, pair, resource_of
 from metering.times import MINUTE, QUARTER, floor, format_time
-from metering.windows import Fact, Slots, Usage, fold, merge, usage_between
+from metering.usage import Usage, usage_between
+from metering.windows import Fact, Slots, fold, merge
 from taximeter.scenario import Scenario, Subscriber, accepted, subscribers, without_top_up
 
 Plans = Mapping[tuple[str, int], Plan]

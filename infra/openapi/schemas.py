@@ -13,9 +13,10 @@ from adapters.keys import SCOPES
 from billing.credits import CreditRequest
 from billing.customers import Customer
 from billing.plans import Plan
+from billing.quotes import QuoteRequest
 from handlers._invoice_routes import VoidRequest
 from handlers._money_routes import TopUpRequest
-from infra.openapi import answers
+from infra.openapi import answers, bills
 from metering.bodies import EventBody, Said
 from metering.cloud_events import CloudEventBody
 from metering.meters import Meter
@@ -59,6 +60,7 @@ _TAKEN: Mapping[str, Schema] = {
     "parse_time": _TIME,
     "_quarter": _QUARTER,
     "parse_duration": _DURATION,
+    "_count": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+$"}]},
     "_dimension": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
     "_packed": {"type": "string", "contentEncoding": "base64"},
 }
@@ -70,6 +72,7 @@ _BODIES: Mapping[str, Any] = {
     "CreditRequest": CreditRequest,
     "TopUpRequest": TopUpRequest,
     "VoidRequest": VoidRequest,
+    "QuoteRequest": QuoteRequest,
     "Event": EventBody,
     "EventData": Said,
     "CloudEvent": CloudEventBody,
@@ -89,6 +92,7 @@ _SAID = {
     "CreditRequest": "A credit. Without `effective_at` it begins when it is posted.",
     "TopUpRequest": "How much credit to buy.",
     "VoidRequest": "Whether the period is to be invoiced anew.",
+    "QuoteRequest": "A plan, or the key of one, and usage to hold against it.",
 }
 
 
@@ -115,7 +119,7 @@ class _Generator(GenerateJsonSchema):
 
 def components() -> dict[str, Schema]:
     """All schemas by name."""
-    models: list[Any] = [each for each in vars(answers).values() if _is_answer(each)]
+    models: list[Any] = [each for each in (vars(answers) | vars(bills)).values() if _is_answer(each)]
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         *((name, "validation", TypeAdapter(body)) for name, body in _BODIES.items()),
         *((name, "serialization", TypeAdapter(shown)) for name, shown in _SHOWN.items()),

@@ -16,7 +16,8 @@ from metering.events import Acceptance, Event
 from metering.meters import Meter
 from metering.sessions import pair, resource_of
 from metering.times import DAY, HOUR, MINUTE, hour_name, parse_time
-from metering.windows import Fact, fold, merge, tallies_between
+from metering.usage import tallies_between
+from metering.windows import Fact, fold, merge
 from tests.metering.strategies import NOON, duration_meter
 
 NOW = NOON + 20 * HOUR

@@ -81,6 +81,7 @@ def test_keys_are_asked_for_where_the_gateway_asks_for_them() -> None:
             assert scope == {"get": "read"}.get(method, "admin") or operation["operationId"] in (
                 "post_events",
                 "list_keys",
+                "post_quote",
             )
 
 
