@@ -94,6 +94,7 @@ PROMISES: dict[str, Check] = {
     "ingest/unknown_meter": status(400, "unknown_meter"),
     "invoice/queue": wrote("Ledger", "invoice", 0),
     "invoice/schedule": queued("INVOICE", 0),
+    "pair/correction": wrote("Events", "facts", 1),
     "pair/damaged": parked("pair"),
     "pair/poke": wrote("Events", "facts", 0),
     "pair/start_and_stop": wrote("Events", "facts", 1),
