@@ -106,6 +106,8 @@ STORIES: dict[str, list[Json]] = {
         start(),
         {**start(5, "2", revision=1), "type": "stop"},
     ],
+    "a stop behind a start that moved": [start(0, id="other"), start(), start(5, "2", revision=1), stop()],
+    "a stop before a start that moved": [start(0, id="other"), start(40), start(40, "2", revision=1), stop(50)],
     "a move that is voided": [start(), stop(), start(5, "2", revision=1), bare(start(), 2)],
     "a move that is voided too late": [start(), start(5, "2", revision=2), bare(start(), 1)],
     "a revival": [start(), stop(), bare(start(), 1), start(revision=2)],
@@ -113,12 +115,17 @@ STORIES: dict[str, list[Json]] = {
     "three contents of one revision": [start(revision=1), start(5, "2", revision=1), start(5, "3", revision=1)],
     "a move at the first instant of an hour": [start(0), stop(60), stop(60, "2", revision=1)],
     "two starts of one identity": [start(), start(5, "2"), stop(), stop(40, "2", id="other")],
+    "two starts of one identity, and the loser again": [
+        start(),
+        start(5, "2"),
+        start(dimensions={"vm": "1", "memory_gb": "4", "provider": "aws"}),
+    ],
     "three starts of one identity": [start(), start(5, "2"), start(5, "3")],
     "two orphans of one identity": [stop(), stop(35, "2")],
     "two starts of one identity that are voided": [start(), start(5, "2"), bare(start(), 0)],
     "two starts of one identity and a revision": [start(), start(5, "2"), start(5, "3", revision=1)],
     "two stops of one identity that are voided": [start(0), start(0, "2", id="o"), stop(), stop(35, "2"), bare(stop())],
-    "two stops of one identity that move": [start(0), start(0, "2", id="o"), stop(), stop(35, "2", revision=1), stop()],
+    "two stops of one identity that move": [start(0), start(0, "2", id="o"), stop(), stop(35, "2", revision=1)],
 }
 
 
@@ -126,7 +133,8 @@ STORIES: dict[str, list[Json]] = {
 def test_whatever_arrives_first_the_version_that_holds_counts_and_no_other(
     build: Callable[[], Street], name: str
 ) -> None:
-    for order in itertools.permutations(STORIES[name]):
+    every = 1 if len(STORIES[name]) < 5 else 7
+    for order in itertools.islice(itertools.permutations(STORIES[name]), 0, None, every):
         street = build()
         street.prepare()
         for each in order:
