@@ -1,5 +1,6 @@
 """Sessions: start and stop edges of one resource become intervals. Laws 4.5 and 4.6."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -85,15 +86,16 @@ def at_home(edges: Iterable[Event], meter: Meter, resource: str) -> list[Event]:
     The versions of one edge may belong to several resources, and then stand with each of them. One that holds and
     belongs elsewhere is a void here; one that belongs elsewhere and does not hold says nothing here.
     """
-    known = list(edges)
-    holders = {edge.identity: edge for edge in winners(known)[0]}
+    versions: defaultdict[tuple[int, str], list[Event]] = defaultdict(list)
+    for edge in edges:
+        versions[edge.identity].append(edge)
     found: list[Event] = []
-    for edge in known:
-        if resource_of(meter, edge) == resource:
-            found.append(edge)
-            holder = holders[edge.identity]
-            if resource_of(meter, holder) != resource:
-                found.append(_taken_away(edge, holder, meter))
+    for several in versions.values():
+        here = [edge for edge in several if resource_of(meter, edge) == resource]
+        found += here
+        if here and len(several) > len(here):
+            holder = max(several, key=Event.precedence)
+            found += [] if holder in here else [_taken_away(here[0], holder, meter)]
     return found
 
 
