@@ -149,7 +149,7 @@ class Known:
 
 def _sessions(edges: Sequence[Event], meter: Meter, now: int, ends_at: int | None) -> list[Session]:
     resources: defaultdict[str, list[Event]] = defaultdict(list)
-    for edge in edges:
+    for edge in live(edges):  # whatever resources its versions belong to (law 4.1)
         resources[resource_of(meter, edge)].append(edge)
     found = [each for together in resources.values() for each in pair(together, meter, now, ends_at) if each.counts]
     return sorted(found, key=lambda session: (session.start, session.id))

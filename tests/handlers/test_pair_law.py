@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adapters.events import Events
 from adapters.items import Item
 from adapters.memory import MemoryTable
+from adapters.raw_events import RawEvents
 from adapters.watches import PATIENCE, SHARDS, Watches
 from handlers.pair import pair_records
 from metering.events import Acceptance, Event
@@ -47,9 +48,11 @@ class World:
         self.pending: list[dict[str, Any]] = []
         self.written = 0
         self.ledger = MemoryTable()
-        self.store = Events(MemoryTable(self._changed), 35 * DAY)
+        table = MemoryTable(self._changed)
+        self.store = Events(table, 35 * DAY)
         self.live: Any = SimpleNamespace(
             events=self.store,
+            raw_events=RawEvents(table, 35 * DAY),
             clock=lambda: NOW,
             remembered=SimpleNamespace(meters=lambda _: {meter.key: meter}, accounts=lambda _: {}),
             outbox=SimpleNamespace(announce=lambda *_: None),
