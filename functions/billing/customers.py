@@ -11,7 +11,7 @@ from billing.fields import (
     CurrencyCode,
     Days,
     Instant,
-    Percentage,
+    Percent,
     Positive,
     Text,
     Timezone,
@@ -65,7 +65,7 @@ class Customer(Written):
     starts_at: Instant | None = None
     ends_at: Instant | None = None
     prepaid_only: StrictBool = False
-    tax_rate: Percentage = Field(default="0", validate_default=True)
+    tax_rate: Percent = Field(default="0", validate_default=True)
     tax_on: Literal["rest", "subtotal"] = "rest"
     collection: Literal["none", "charge_automatically", "send_invoice"] = "none"
     days_until_due: Days = 30

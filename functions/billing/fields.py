@@ -114,7 +114,7 @@ def _quarter(value: object) -> int:
 Exact = Annotated[Decimal, BeforeValidator(decimal_of), PlainSerializer(text, when_used="json")]
 Amount = Annotated[Exact, AfterValidator(_not_negative)]
 Positive = Annotated[Exact, AfterValidator(_positive)]
-Percentage = Annotated[Amount, AfterValidator(_percentage)]
+Percent = Annotated[Amount, AfterValidator(_percentage)]
 CurrencyCode = Annotated[str, AfterValidator(_currency)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 # Configured instants are cut to the quarter of an hour: windows can be cut there and nowhere else.

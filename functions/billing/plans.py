@@ -9,7 +9,7 @@ from billing.faults import Contradiction
 from billing.fields import (
     Amount,
     CurrencyCode,
-    Percentage,
+    Percent,
     Positive,
     Text,
     Written,
@@ -61,7 +61,7 @@ class Item(Written):
 class Discount(Written):
     """A percentage of what is left, or an amount (by the period's share)."""
 
-    percent: Percentage | None = None
+    percent: Percent | None = None
     amount: Amount | None = None
 
     @classmethod

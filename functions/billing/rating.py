@@ -79,7 +79,7 @@ def rate(plan: Plan, usage: Iterable[Usage], share: Fraction = Fraction(1), *, o
 
     Args:
         plan: the version that holds for the period.
-        usage: rows of the period; rows of one meter and combination add up, their order does not matter.
+        usage: rows of the period, in any order; those that an item does not tell apart are joined.
         share: how much of a whole period it is, for what counts by the period.
         over: whether the period has ended, which is when minimum and arrears fees are due.
     """

@@ -161,6 +161,14 @@ PRICES: list[dict[str, Any]] = [
 ]
 
 
+def test_combinations_do_not_pool_under_a_wildcard() -> None:
+    tiers = {"model": "graduated", "tiers": [{"up_to": "10", "unit_price": "1"}, {"unit_price": "0.1"}]}
+    price = {"model": "matrix", "by": ["region"], "prices": [{"when": {"region": "*"}, "price": tiers}]}
+    usage = [used("8", "eu"), used("4"), used("3", "us"), used("4", "eu")]
+
+    assert [text(line.amount) for line in rate(plan(item(price=price)), usage)] == ["4", "10.2", "3"]
+
+
 def test_in_a_short_period_only_what_counts_by_the_period_shrinks() -> None:
     fee = {"model": "percentage", "rate": "10", "minimum": "3", "maximum": "4"}
     tiers = [{"up_to": "4", "unit_price": "1", "flat_fee": "10"}, {"up_to": None, "unit_price": "2"}]
