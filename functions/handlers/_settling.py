@@ -1,6 +1,6 @@
 """Moving one wallet to now: read it, then its usage, settle, write on the condition of what was read. Law 5.4."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from adapters.items import ConditionFailed, Put
@@ -15,6 +15,7 @@ from handlers._live import Live
 from metering.errors import Unavailable
 from metering.sessions import Session, last_possible_end
 from metering.times import DAY, HOUR, floor
+from metering.totals import Totals
 from metering.windows import Usage, usage_between
 
 _ATTEMPTS = 10
@@ -25,6 +26,7 @@ class View:
     """All that is known of one customer at one moment: the wallet settled in memory, and what it was settled from.
 
     Attributes:
+        totals: of what was measured, by meter.
         settlement: what settling the stored wallet up to now gives.
         due_at: when the stored wallet is due.
     """
@@ -33,6 +35,7 @@ class View:
     account: Account
     plans: dict[tuple[str, int], Plan]
     measured: Measured
+    totals: Mapping[str, Totals]
     now: int
     settlement: Settlement
     due_at: int | None
@@ -44,16 +47,17 @@ class View:
 
     def usage(self, start: int, end: int, at: int | None) -> list[Usage]:
         """The usage of [start, end), open sessions measured as of `at`, or of now."""
+        until = end if at is None else min(end, at)
         meters = self.live.remembered.meters(self.measured.slots.keys() | self.measured.open.keys())
         rows: list[Usage] = []
         for key in sorted(self.measured.slots.keys() | self.measured.open.keys()):
             if key in meters:
                 rows += usage_between(
                     meters[key],
-                    self.measured.slots.get(key, {}),
+                    self.totals[key].between(start, until) if key in self.totals else {},
                     self.measured.open.get(key, ()),
                     start,
-                    end if at is None else min(end, at),
+                    until,
                     self.now if at is None else at,
                     self.account.customer.ends_at,
                 )
@@ -107,9 +111,9 @@ def look(customer: str, live: Live, now: int) -> View:
     plans = {needed: live.remembered.plan(*needed) for needed in plans_needed(wallet, account)}
     measured = _measured(wallet, account, now, live) if account.plans else Measured()
     unsettled = Settlement(wallet, {}, (), (), (), (), None, None, changed=False)
-    view = View(
-        live, account, plans, measured, max(now, wallet.settled_at), unsettled, stored.due_at if stored else None
-    )
+    totals = {key: Totals(slots) for key, slots in measured.slots.items()}
+    due_at = stored.due_at if stored else None
+    view = View(live, account, plans, measured, totals, max(now, wallet.settled_at), unsettled, due_at)
     return replace(view, settlement=view.settle(wallet))
 
 
