@@ -1,6 +1,6 @@
 """Moving one wallet to now: read it, then its usage, settle, write on the condition of what was read. Law 5.4."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from adapters.items import ConditionFailed, Put
@@ -15,7 +15,6 @@ from handlers._live import Live
 from metering.errors import Unavailable
 from metering.sessions import Session, last_possible_end
 from metering.times import DAY, HOUR, floor
-from metering.totals import Totals
 from metering.windows import Usage, usage_between
 
 _ATTEMPTS = 10
@@ -26,7 +25,6 @@ class View:
     """All that is known of one customer at one moment: the wallet settled in memory, and what it was settled from.
 
     Attributes:
-        totals: of what was measured, by meter.
         settlement: what settling the stored wallet up to now gives.
         due_at: when the stored wallet is due.
     """
@@ -35,7 +33,6 @@ class View:
     account: Account
     plans: dict[tuple[str, int], Plan]
     measured: Measured
-    totals: Mapping[str, Totals]
     now: int
     settlement: Settlement
     due_at: int | None
@@ -54,7 +51,7 @@ class View:
             if key in meters:
                 rows += usage_between(
                     meters[key],
-                    self.totals[key].between(start, until) if key in self.totals else {},
+                    self.measured.totals[key].between(start, until) if key in self.measured.slots else {},
                     self.measured.open.get(key, ()),
                     start,
                     until,
@@ -111,9 +108,9 @@ def look(customer: str, live: Live, now: int) -> View:
     plans = {needed: live.remembered.plan(*needed) for needed in plans_needed(wallet, account)}
     measured = _measured(wallet, account, now, live) if account.plans else Measured()
     unsettled = Settlement(wallet, {}, (), (), (), (), None, None, changed=False)
-    totals = {key: Totals(slots) for key, slots in measured.slots.items()}
-    due_at = stored.due_at if stored else None
-    view = View(live, account, plans, measured, totals, max(now, wallet.settled_at), unsettled, due_at)
+    view = View(
+        live, account, plans, measured, max(now, wallet.settled_at), unsettled, stored.due_at if stored else None
+    )
     return replace(view, settlement=view.settle(wallet))
 
 
