@@ -23,6 +23,7 @@ from adapters.outbox import Outbox
 from adapters.queues import Queue
 from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
+from adapters.revocations import Revocations
 from adapters.secrets import Secret
 from adapters.usage import Usage
 from metering.errors import Invalid
@@ -88,6 +89,11 @@ class Live:
     def ledger(self) -> Ledger:
         """What is owed."""
         return Ledger(self.ledger_table)
+
+    @cached_property
+    def revocations(self) -> Revocations:
+        """What was taken back."""
+        return Revocations(self.ledger_table)
 
     @cached_property
     def invoices(self) -> Invoices:

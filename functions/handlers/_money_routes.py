@@ -1,4 +1,4 @@
-"""Routes of money: balances, credits, the ledger, top-ups and invoices. Contract: api.md, Reading and acting."""
+"""Routes of money: balances, credits, top-ups and invoices. Contract: api.md, Reading and acting."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -108,14 +108,6 @@ def post_credit(customer: str) -> Response[str]:
     settle_customer(name, live, live.clock(), change)
     known = live.ledger.grant_of(name, request.id)
     return reply(known[1] if known else granted[0], created=bool(granted))
-
-
-@router.get("/v1/customers/<customer>/ledger")
-@needs("read")
-def get_ledger(customer: str) -> Response[str]:
-    """The ledger, newest first."""
-    view = _view(customer)
-    return page_of_stream(view.live.ledger.entries(view.wallet, view.settlement.entries))
 
 
 class TopUpRequest(Written):

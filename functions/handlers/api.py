@@ -13,6 +13,7 @@ from handlers import (
     _money_routes,
     _session_routes,
     _usage_routes,
+    _wallet_routes,
 )
 from handlers._door import answer, logger, problem, refuse, status_of
 from handlers._routes import reply, router
@@ -40,7 +41,15 @@ def not_found(_error: NotFoundError) -> Response[str]:
 
 
 # The modules have added their routes to the router as they were imported.
-ROUTES = (_catalogue_routes, _document_routes, _event_routes, _money_routes, _session_routes, _usage_routes)
+ROUTES = (
+    _catalogue_routes,
+    _document_routes,
+    _event_routes,
+    _money_routes,
+    _session_routes,
+    _usage_routes,
+    _wallet_routes,
+)
 app.include_router(router)
 app.exception_handler(TaximeterError)(tell)
 app.not_found(not_found)

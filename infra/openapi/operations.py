@@ -100,6 +100,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/customers/{customer}/credits": Operation(
         _MONEY, "CreditRow", body="CreditRequest", creates=True, conflicts=("id_conflict",), errors=(503,)
     ),
+    "POST /v1/customers/{customer}/credits/{credit}/revoke": Operation(
+        _MONEY, "Revocation", body="RevocationRequest", creates=True, conflicts=("id_conflict",), errors=(503,)
+    ),
     "GET /v1/customers/{customer}/ledger": Operation(_MONEY, "LedgerRow", rows=True, query=_PAGE),
     "GET /v1/customers/{customer}/top_ups": Operation(_MONEY, "TopUpRow", rows=True, query=_PAGE),
     "POST /v1/customers/{customer}/top_ups": Operation(

@@ -80,6 +80,7 @@ QUERY: Mapping[str, dict[str, Any]] = {
 _PATHS: Mapping[str, str] = {
     "key": "The key of a meter or plan.",
     "customer": "The id of a customer.",
+    "credit": "The id of one of the customer's credits.",
     "name": "The id or the number of an invoice.",
     "key_id": "The id of an API key.",
 }

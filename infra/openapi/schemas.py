@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import core_schema
 
 from adapters.keys import SCOPES
-from billing.credits import CreditRequest
+from billing.credits import CreditRequest, RevocationRequest
 from billing.customers import Customer
 from billing.plans import Plan
 from handlers._money_routes import TopUpRequest
@@ -67,6 +67,7 @@ _BODIES: Mapping[str, Any] = {
     "Plan": Plan,
     "Customer": Customer,
     "CreditRequest": CreditRequest,
+    "RevocationRequest": RevocationRequest,
     "TopUpRequest": TopUpRequest,
     "Event": EventBody,
     "EventData": Said,
@@ -85,6 +86,7 @@ _SAID = {
     "EventData": "What an event says, apart from what makes it this one event.",
     "CloudEvent": "CloudEvents 1.0: `time`, `subject` and `type` are timestamp, customer and meter.",
     "CreditRequest": "A credit. Without `effective_at` it begins when it is posted.",
+    "RevocationRequest": "How much of a credit is taken back; without `amount` all that remains of it.",
     "TopUpRequest": "How much credit to buy.",
 }
 

@@ -180,11 +180,13 @@ def happen(street: Street, witness: Witness) -> None:
     for status in (201, 200):
         assert call("POST", "/v1/customers/acme/credits", {"id": "c1", "amount": "20", "kind": "paid"})[0] == status
         assert call("POST", "/v1/customers/acme/top_ups", {"id": "t1", "amount": "5"})[0] == status
+        assert call("POST", "/v1/customers/acme/credits/c1/revoke", {"id": "r1", "amount": "1"})[0] == status
     assert call("POST", "/v1/api_keys", {"id": "k", "scopes": ["read"]})[0] == 201
     draft = f"/v1/invoices/{call('GET', '/v1/customers/acme/invoices/draft')[1]['id']}/finalize"
     for method, path, body in (
         ("POST", "/v1/api_keys", {"id": "k", "scopes": ["read"]}),
         ("POST", "/v1/customers/acme/credits", {"id": "c1", "amount": "21"}),
+        ("POST", "/v1/customers/acme/credits/c1/revoke", {"id": "r1"}),
         ("POST", "/v1/customers/acme/top_ups", {"id": "t2", "amount": "5"}),
         ("PUT", "/v1/meters/requests", {"aggregation": "max"}),
         ("DELETE", "/v1/meters/requests", None),
