@@ -110,20 +110,23 @@ class Ledger:
             self._table.transact(puts[:_MOST_IN_A_TRANSACTION])
 
     def entries(
-        self, wallet: Wallet, finished: Mapping[int, tuple[Entry, ...]] | None = None
+        self,
+        wallet: Wallet,
+        finished: Mapping[int, tuple[Entry, ...]] | None = None,
+        until: int | None = None,
+        page: int = 0,
     ) -> Iterator[dict[str, Any]]:
         """The ledger of a customer, newest first, as the API lists it.
 
-        Args:
-            wallet: settled, stored or not.
-            finished: the hours that settling it finished, where that is not stored yet.
+        `finished` are the hours that settling the wallet finished, where that is not stored yet. Entries of clock hours
+        after `until` are left out; `page` says how many hours are read at once, where few are wanted.
         """
-        entries = [entry for _, several in sorted((finished or {}).items()) for entry in several]
-        entries += wallet.entries
-        for entry in reversed(entries):
-            yield entry.as_json()
+        hours = [several for _, several in sorted((finished or {}).items())]
+        entries = [entry for several in (*hours, wallet.entries) for entry in several]
+        yield from (entry.as_json() for entry in reversed(entries) if until is None or entry.at < until)
         running = {hour_name(entry.at) for entry in entries}
-        for item in self._table.query(wallet.customer, "entries#", "entries#\U0010ffff", newest_first=True):
+        last = f"entries#{'~' if until is None else hour_name(until - 1)}"
+        for item in self._table.query(wallet.customer, "entries#", last, newest_first=True, page=page):
             if string(item, "sk").removeprefix("entries#") not in running:
                 yield from reversed(unpack_json(binary(item, "data")))
 

@@ -1,19 +1,21 @@
 """Routes of one wallet: its ledger, by entry and by window of time, and what is taken back of a credit."""
 
 from decimal import Decimal
+from typing import get_args
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from adapters.items import Put
 from adapters.revocations import Revocation, revocation_put
 from billing.credits import RevocationRequest
+from billing.statement import WindowUnit, read_entry, timeline, window_at
 from billing.wallet import Wallet, revoke
 from handlers import _live
-from handlers._paging import page_of_stream
-from handlers._routes import Body, fault_at, name_of, needs, read_body, read_model, reply, router
+from handlers._paging import page, page_of_stream, place
+from handlers._routes import Body, fault_at, name_of, needs, query, query_timezone, read_body, read_model, reply, router
 from handlers._settling import View, look, settle_customer
 from metering.decimals import text
-from metering.errors import Conflict, NotFound
+from metering.errors import Conflict, Invalid, NotFound
 from metering.times import format_time
 
 
@@ -70,7 +72,20 @@ def _answer(wallet: Wallet, credit: str, request: RevocationRequest, taken: Deci
 @router.get("/v1/customers/<customer>/ledger")
 @needs("read")
 def get_ledger(customer: str) -> Response[str]:
-    """The ledger, newest first."""
+    """The ledger, newest first; with `window`, what each credit was drawn in each hour, day or month, newest first.
+
+    Windows in which nothing moved are left out; the `amount`s of all rows sum to the balance either way.
+    """
     live = _live.live
     view = look(name_of(customer), live, live.clock())
-    return page_of_stream(live.ledger.entries(view.wallet, view.settlement.entries))
+    unit, timezone = query("window"), query_timezone(view.account.customer.timezone)
+    if not unit:
+        return page_of_stream(live.ledger.entries(view.wallet, view.settlement.entries))
+    known = next((each for each in get_args(WindowUnit) if each == unit), None)
+    if known is None:
+        raise Invalid(f"`window` must be one of {', '.join(get_args(WindowUnit))}")
+    after = place()
+    until = window_at(known, timezone, -after[0]).end if after else None
+    entries = live.ledger.entries(view.wallet, view.settlement.entries, until)
+    rows = timeline(map(read_entry, entries), known, timezone)
+    return page((row.place, row.as_json()) for row in rows if after is None or row.place > after)

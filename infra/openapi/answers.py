@@ -169,17 +169,6 @@ class CreditRow(Answer):
     reference: str | None
 
 
-class Revocation(Answer):
-    """What was taken back of a credit."""
-
-    id: str
-    credit: str
-    amount: Annotated[Decimal | None, Field(description="What was asked for; null for all that remained.")]
-    revoked: Annotated[Decimal, Field(description="What was taken: nothing of a credit that has ended or is used up.")]
-    remaining: Annotated[Decimal, Field(description="What the credit had left then.")]
-    at: Time
-
-
 class Balance(Answer):
     """What a customer can spend."""
 

@@ -103,7 +103,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/customers/{customer}/credits/{credit}/revoke": Operation(
         _MONEY, "Revocation", body="RevocationRequest", creates=True, conflicts=("id_conflict",), errors=(503,)
     ),
-    "GET /v1/customers/{customer}/ledger": Operation(_MONEY, "LedgerRow", rows=True, query=_PAGE),
+    "GET /v1/customers/{customer}/ledger": Operation(
+        _MONEY, "LedgerLine", rows=True, query=("ledger_window", "ledger_timezone", *_PAGE)
+    ),
     "GET /v1/customers/{customer}/top_ups": Operation(_MONEY, "TopUpRow", rows=True, query=_PAGE),
     "POST /v1/customers/{customer}/top_ups": Operation(
         _MONEY, "TopUpRow", body="TopUpRequest", creates=True, conflicts=("id_conflict", "top_up_open"), errors=(503,)

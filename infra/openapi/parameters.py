@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from billing.spans import SpanUnit
+from billing.statement import WindowUnit
 
 _KEY: dict[str, Any] = {"$ref": "#/components/schemas/Key"}
 _TIME: dict[str, Any] = {"$ref": "#/components/schemas/Time"}
@@ -41,6 +42,17 @@ QUERY: Mapping[str, dict[str, Any]] = {
         "timezone",
         "The IANA time zone whose hours, days, weeks, months and years they are. An hour that clocks repeat is two.",
         {"type": "string", "default": "UTC"},
+        example="Europe/Berlin",
+    ),
+    "ledger_window": _query(
+        "window",
+        "Sum the ledger up by clock hours, or by days or months of the time zone; entry by entry unless told.",
+        {"enum": list(get_args(WindowUnit))},
+    ),
+    "ledger_timezone": _query(
+        "timezone",
+        "The IANA time zone whose days and months they are; the customer's unless told.",
+        {"type": "string"},
         example="Europe/Berlin",
     ),
     "group_by": _query(

@@ -224,6 +224,8 @@ def look(witness: Witness) -> None:
     paths += [f"/v1/customers/acme/{name}" for name in ("credits", "ledger", "top_ups")]
     for path in paths:
         assert witness.call("GET", path, limit="1")[1]["rows"], path
+    assert witness.call("GET", "/v1/customers/acme/ledger", window="day", timezone="Asia/Kolkata")[1]["rows"]
+    assert witness.call("GET", "/v1/customers/acme/ledger", window="year")[0] == 400
     ones = ["/v1/meters/people", "/v1/plans/full", "/v1/customers/beta", "/v1/health", "/docs", "/v1/openapi.json"]
     ones += [f"/v1/customers/acme/{name}" for name in ("balance", "access", "invoices/draft")]
     ones += ["/v1/invoices/TX-000001", "/v1/invoices/TX-000001.html", "/v1/customers/beta/invoices/draft"]

@@ -1,5 +1,6 @@
 """The routes of one wallet: what is taken back of a credit, and the ledger by window."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from metering.times import DAY, HOUR, format_time
 from tests.handlers.street import NOW, Street, used
 
 CREDITS = "/v1/customers/acme/credits"
+LEDGER = "/v1/customers/acme/ledger"
 
 
 def revoke(street: Street, credit: str = "c", **body: Any) -> tuple[int, Any]:
@@ -33,7 +35,7 @@ def test_a_revocation_happens_once_however_often_it_is_sent(street: Street) -> N
     street.does("POST", CREDITS, {"id": "other", "amount": "1"})
     assert revoke(street, "other", amount="5")[1]["code"] == "id_conflict"
     assert balance(street) == "16"
-    entry = street.does("GET", "/v1/customers/acme/ledger")["rows"][1]
+    entry = street.does("GET", LEDGER)["rows"][1]
     assert (entry["kind"], entry["amount"], entry["credit"], entry["reference"]) == ("revoke", "-5", "c", "r")
 
 
@@ -93,3 +95,82 @@ def test_what_is_no_revocation_is_refused_with_its_place(street: Street) -> None
         assert (status, [fault["pointer"] for fault in told["errors"]]) == (400, ["/amount"])
     assert street.call("POST", f"{CREDITS}/c/revoke", {"amount": "1"})[0] == 400
     assert balance(street) == "1"
+
+
+@pytest.fixture
+def busy(street: Street) -> Street:
+    """A street on which acme drew on two credits in several hours, the last of them the running one."""
+    street.does("POST", CREDITS, {"id": "a", "amount": "3", "priority": 1, "effective_at": NOW - 2 * DAY})
+    street.does("POST", CREDITS, {"id": "b", "amount": "20"})
+    for number in range(5):
+        street.now = NOW + number * 5 * HOUR
+        street.post(used(f"e{number}", 60 + 5 * 60 * number, "2.5"))
+        street.flow()
+    street.now += HOUR // 2
+    return street
+
+
+def timeline(street: Street, **query: str) -> list[tuple[str, ...]]:
+    """The rows: when, of which credit, and what is not zero."""
+    rows = street.does("GET", LEDGER, query=query)["rows"]
+    sums = ("drawn", "returned", "granted", "expired", "revoked")
+    return [
+        (row["start"][5:16], str(row["credit"]), *(f"{name} {row[name]}" for name in sums if row[name] != "0"))
+        for row in rows
+    ]
+
+
+def test_the_timeline_tells_by_hour_and_credit_what_moved_newest_first(busy: Street) -> None:
+    revoke(busy, "b", amount="1")
+    assert timeline(busy, window="hour") == [
+        ("11-21T12:00", "b", "revoked 1"),
+        ("11-21T12:00", "b", "drawn 1.25"),
+        ("11-21T07:00", "b", "drawn 1.25"),
+        ("11-21T02:00", "a", "drawn 0.5"),
+        ("11-21T02:00", "b", "drawn 0.75"),
+        ("11-20T21:00", "a", "drawn 1.25"),
+        ("11-20T16:00", "a", "granted 3"),
+        ("11-20T16:00", "a", "drawn 1.25"),
+        ("11-20T16:00", "b", "granted 20"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "days"),
+    [
+        ({"window": "day"}, ["11-21", "11-20"]),
+        ({"window": "day", "timezone": "Europe/Berlin"}, ["11-20T23", "11-19T23"]),
+        ({"window": "month", "timezone": "Asia/Kolkata"}, ["10-31T18:30"]),
+    ],
+)
+def test_days_and_months_are_the_customers_or_those_of_the_zone_asked_for(
+    busy: Street, query: dict[str, str], days: list[str]
+) -> None:
+    told = timeline(busy, **query)
+    starts = list(dict.fromkeys(row[0] for row in told))
+    assert [start.startswith(day) for start, day in zip(starts, days, strict=True)] == [True] * len(days)
+    busy.does("PATCH", "/v1/customers/acme", {"timezone": query.get("timezone", "UTC")})
+    assert timeline(busy, window=query["window"]) == told
+
+
+@pytest.mark.parametrize("window", ["hour", "day", "month"])
+@pytest.mark.parametrize("limit", ["1", "2", "100"])
+def test_the_timeline_comes_in_pages_and_sums_to_the_balance(busy: Street, window: str, limit: str) -> None:
+    query = {"window": window, "limit": limit, "timezone": "Asia/Kathmandu"}
+    whole = busy.does("GET", LEDGER, query={**query, "limit": "1000"})["rows"]
+    paged: list[Any] = []
+    following: dict[str, str] = {}
+    while True:
+        page = busy.does("GET", LEDGER, query=query | following)
+        paged += page["rows"]
+        if page["next"] is None:
+            break
+        following = {"next": page["next"]}
+    assert paged == whole
+    assert [row["start"] for row in paged] == sorted((row["start"] for row in paged), reverse=True)
+    assert sum(Decimal(row["amount"]) for row in paged) == Decimal(balance(busy))
+
+
+@pytest.mark.parametrize("query", [{"window": "year"}, {"window": "x"}, {"window": "day", "timezone": "Moon/Base"}])
+def test_a_timeline_that_makes_no_sense_is_refused(street: Street, query: dict[str, str]) -> None:
+    assert street.call("GET", LEDGER, query=query)[0] == 400
