@@ -1,8 +1,7 @@
-"""Routes of money: balances, credits, top-ups and invoices. Contract: api.md, Reading and acting."""
+"""Routes of money: credits, top-ups and invoices. Contract: api.md, Reading and acting."""
 
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
@@ -13,9 +12,8 @@ from billing import top_ups
 from billing.credits import CreditRequest
 from billing.fields import Positive, Written
 from billing.invoices import Invoice, invoice_id
-from billing.rating import subtotal, subtotal_exact
 from billing.settlement import Announcement
-from billing.wallet import Wallet, balance, grant
+from billing.wallet import Wallet, grant
 from handlers import _live
 from handlers._paging import page_of_all, page_of_stream
 from handlers._routes import (
@@ -28,12 +26,11 @@ from handlers._routes import (
     reply,
     router,
 )
-from handlers._settling import View, look, settle_customer
+from handlers._settling import View, look, look_if_charged, settle_customer
 from handlers.invoice import draft_of, finalize_period, is_due, number_invoices
 from metering.decimals import text
 from metering.errors import Conflict, NotFound
 from metering.meters import Key
-from metering.times import format_time
 from portal.invoice import render
 
 
@@ -42,48 +39,13 @@ def _view(customer: str) -> View:
     return look(name_of(customer), live, live.clock())
 
 
-@router.get("/v1/customers/<customer>/balance")
-@needs("read")
-def get_balance(customer: str) -> Response[str]:
-    """What a customer can spend, as of now."""
-    view = _view(customer)
-    return reply(
-        {
-            "balance": text(balance(view.wallet)),
-            "balance_exact": text(_balance_exact(view)),
-            "currency": view.wallet.currency,
-            "credits": view.live.ledger.credits(view.wallet),
-            "as_of": format_time(view.now),
-        }
-    )
-
-
-def _balance_exact(view: View) -> Fraction:
-    """The balance before the running period's lines are rounded, where credits pay all of them."""
-    exact = Fraction(balance(view.wallet))
-    for period in view.wallet.periods:
-        lines = view.lines(period)
-        if not period.closed and period.credits_applied + period.debt == period.owed:
-            exact += Fraction(subtotal(lines)) - subtotal_exact(lines)
-    return exact
-
-
-@router.get("/v1/customers/<customer>/access")
-@needs("read")
-def get_access(customer: str) -> Response[str]:
-    """Whether a customer may go on: not with `prepaid_only` and nothing left."""
-    view = _view(customer)
-    left = balance(view.wallet)
-    allowed = not (view.account.customer.prepaid_only and left <= 0)
-    return reply({"allowed": allowed, "balance": text(left)})
-
-
 @router.get("/v1/customers/<customer>/credits")
 @needs("read")
 def list_credits(customer: str) -> Response[str]:
     """All credits of a customer, by id."""
-    view = _view(customer)
-    return page_of_all(view.live.ledger.credits(view.wallet), "id")
+    live = _live.live
+    view = look_if_charged(name_of(customer), live)
+    return page_of_all(live.ledger.credits(view.wallet) if view else [], "id")
 
 
 @router.post("/v1/customers/<customer>/credits")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from adapters.items import ConditionFailed, Put
 from adapters.usage import Measured
 from billing.accounts import with_versions
-from billing.customers import Account
+from billing.customers import Account, NoCurrency
 from billing.plans import Plan
 from billing.rating import Line, rate
 from billing.settlement import Settlement, plans_needed, settle
@@ -112,6 +112,18 @@ def look(customer: str, live: Live, now: int) -> View:
         live, account, plans, measured, max(now, wallet.settled_at), unsettled, stored.due_at if stored else None
     )
     return replace(view, settlement=view.settle(wallet))
+
+
+def look_if_charged(customer: str, live: Live) -> View | None:
+    """`look` at a customer as of now; None where there is nothing to charge in yet, and so no credit and no ledger.
+
+    Raises:
+        NotFound: there is no such customer.
+    """
+    try:
+        return look(customer, live, live.clock())
+    except NoCurrency:
+        return None
 
 
 def _measured(wallet: Wallet, account: Account, now: int, live: Live) -> Measured:

@@ -1,4 +1,4 @@
-"""Routes of one wallet: its ledger, by entry and by window of time, and what is taken back of a credit."""
+"""Routes of one wallet: whether there is anything to spend, its ledger, and what is taken back of a credit."""
 
 from decimal import Decimal
 from typing import get_args
@@ -9,14 +9,25 @@ from adapters.items import Put
 from adapters.revocations import Revocation, revocation_put
 from billing.credits import RevocationRequest
 from billing.statement import WindowUnit, read_entry, timeline, window_at
-from billing.wallet import Wallet, revoke
+from billing.wallet import Wallet, balance, revoke
 from handlers import _live
 from handlers._paging import page, page_of_stream, place
 from handlers._routes import Body, fault_at, name_of, needs, query, query_timezone, read_body, read_model, reply, router
-from handlers._settling import View, look, settle_customer
+from handlers._settling import View, look_if_charged, settle_customer
 from metering.decimals import text
 from metering.errors import Conflict, Invalid, NotFound
 from metering.times import format_time
+
+
+@router.get("/v1/customers/<customer>/access")
+@needs("read")
+def get_access(customer: str) -> Response[str]:
+    """Whether a customer may go on: not with `prepaid_only` and nothing left, a wallet without any credit included."""
+    live, name = _live.live, name_of(customer)
+    view = look_if_charged(name, live)
+    account = view.account if view else live.catalog.account(name)
+    left = balance(view.wallet) if view else Decimal(0)
+    return reply({"allowed": left > 0 or not account.customer.prepaid_only, "balance": text(left)})
 
 
 @router.post("/v1/customers/<customer>/credits/<credit>/revoke")
@@ -77,15 +88,15 @@ def get_ledger(customer: str) -> Response[str]:
     Windows in which nothing moved are left out; the `amount`s of all rows sum to the balance either way.
     """
     live = _live.live
-    view = look(name_of(customer), live, live.clock())
-    unit, timezone = query("window"), query_timezone(view.account.customer.timezone)
+    view = look_if_charged(name_of(customer), live)
+    unit, timezone = query("window"), query_timezone(view.account.customer.timezone if view else "UTC")
     if not unit:
-        return page_of_stream(live.ledger.entries(view.wallet, view.settlement.entries))
+        return page_of_stream(live.ledger.entries(view.wallet, view.settlement.entries) if view else ())
     known = next((each for each in get_args(WindowUnit) if each == unit), None)
     if known is None:
         raise Invalid(f"`window` must be one of {', '.join(get_args(WindowUnit))}")
     after = place()
     until = window_at(known, timezone, -after[0]).end if after else None
-    entries = live.ledger.entries(view.wallet, view.settlement.entries, until)
+    entries = live.ledger.entries(view.wallet, view.settlement.entries, until) if view else ()
     rows = timeline(map(read_entry, entries), known, timezone)
     return page((row.place, row.as_json()) for row in rows if after is None or row.place > after)

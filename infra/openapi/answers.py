@@ -174,9 +174,13 @@ class Balance(Answer):
 
     balance: Decimal
     balance_exact: Annotated[Decimal, Field(description="Before the running period's lines are rounded.")]
-    currency: str
+    currency: Annotated[str | None, Field(description="Null while neither the customer nor a plan has named one.")]
     credits: list[CreditRow]
     as_of: Time
+    runs_out_at: Annotated[
+        Time | None,
+        Field(description="When it will be zero if consumption goes on as lately; null where that cannot be said."),
+    ]
 
 
 class Access(Answer):

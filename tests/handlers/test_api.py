@@ -337,12 +337,3 @@ def test_a_change_of_customer_that_raced_another_is_a_conflict(street: Street, m
     monkeypatch.setattr(street.catalog, "account", lambda _: stale)
     status, answer = street.call("PATCH", "/v1/customers/acme", {"name": "second"})
     assert (status, answer["code"]) == (409, "conflict")
-
-
-def test_an_access_is_refused_only_to_the_prepaid_with_nothing_left(street: Street) -> None:
-    access = "/v1/customers/acme/access"
-    assert street.does("GET", access) == {"allowed": True, "balance": "0"}
-    street.does("PATCH", "/v1/customers/acme", {"prepaid_only": True})
-    assert street.does("GET", access) == {"allowed": False, "balance": "0"}
-    street.does("POST", "/v1/customers/acme/credits", CREDIT)
-    assert street.does("GET", access) == {"allowed": True, "balance": "20"}

@@ -174,3 +174,42 @@ def test_the_timeline_comes_in_pages_and_sums_to_the_balance(busy: Street, windo
 @pytest.mark.parametrize("query", [{"window": "year"}, {"window": "x"}, {"window": "day", "timezone": "Moon/Base"}])
 def test_a_timeline_that_makes_no_sense_is_refused(street: Street, query: dict[str, str]) -> None:
     assert street.call("GET", LEDGER, query=query)[0] == 400
+
+
+@pytest.mark.parametrize("prepaid_only", [False, True])
+@pytest.mark.parametrize(
+    "customer", [{"plan": "serverless"}, {"currency": "EUR"}, {}], ids=["plan", "currency", "none"]
+)
+def test_before_there_is_any_credit_the_balance_is_zero_and_only_the_prepaid_are_kept_out(
+    street: Street, customer: dict[str, Any], prepaid_only: bool
+) -> None:
+    street.does("PUT", "/v1/customers/new", {**customer, "prepaid_only": prepaid_only})
+    told = street.does("GET", "/v1/customers/new/balance")
+    currency = None if not customer else customer.get("currency", "USD")
+    assert told == {
+        "balance": "0",
+        "balance_exact": "0",
+        "currency": currency,
+        "credits": [],
+        "as_of": format_time(NOW),
+        "runs_out_at": None,
+    }
+    assert street.does("GET", "/v1/customers/new/access") == {"allowed": not prepaid_only, "balance": "0"}
+    for name in ("credits", "ledger", "top_ups"):
+        assert street.does("GET", f"/v1/customers/new/{name}") == {"rows": [], "next": None}
+    assert street.does("GET", "/v1/customers/new/ledger", query={"window": "day"}) == {"rows": [], "next": None}
+
+
+def test_access_is_refused_only_to_the_prepaid_with_nothing_left(street: Street) -> None:
+    access = "/v1/customers/acme/access"
+    assert street.does("GET", access) == {"allowed": True, "balance": "0"}
+    street.does("PATCH", "/v1/customers/acme", {"prepaid_only": True})
+    assert street.does("GET", access) == {"allowed": False, "balance": "0"}
+    street.does("POST", CREDITS, {"id": "c", "amount": "20"})
+    assert street.does("GET", access) == {"allowed": True, "balance": "20"}
+    for number, expected in enumerate(({"allowed": False, "balance": "0"}, {"allowed": False, "balance": "-0.5"})):
+        street.post(used(f"e{number}", value=("40", "1")[number]))
+        street.flow()
+        assert street.does("GET", access) == expected
+    street.does("PATCH", "/v1/customers/acme", {"prepaid_only": False})
+    assert street.does("GET", access) == {"allowed": True, "balance": "0"}
