@@ -8,8 +8,9 @@
 | period | `customer` | `period#start`: a period that ended and waits to be invoiced |
 | attempt | `customer` | `attempt#id` |
 
-Invoices, the outbox and parked records live in the same table (`adapters.invoices`, `adapters.outbox`). The sparse
-index `due` lists wallets and ended periods by the instant at which something has to happen.
+Invoices, the outbox, parked records and watches live in the same table (`adapters.invoices`, `adapters.outbox`,
+`adapters.watches`). The sparse index `due` lists wallets and ended periods by the instant at which something has to
+happen.
 """
 
 import json
@@ -34,6 +35,7 @@ SHARDS = 16
 
 _MOST_IN_A_TRANSACTION = 100
 _STANDSTILL = 15 * MINUTE
+_Hours = Mapping[int, tuple[Entry, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +112,14 @@ class Ledger:
             self._table.transact(puts[:_MOST_IN_A_TRANSACTION])
 
     def entries(
-        self,
-        wallet: Wallet,
-        finished: Mapping[int, tuple[Entry, ...]] | None = None,
-        until: int | None = None,
-        page: int = 0,
+        self, wallet: Wallet, finished: _Hours | None = None, until: int | None = None, page: int = 0
     ) -> Iterator[dict[str, Any]]:
-        """The ledger of a customer, newest first, as the API lists it.
+        """The ledger of a customer, newest first, as the API lists it; those of clock hours after `until` are left out.
 
-        `finished` are the hours that settling the wallet finished, where that is not stored yet. Entries of clock hours
-        after `until` are left out; `page` says how many hours are read at once, where few are wanted.
+        `finished` are hours that settling finished and nobody stored; `page` is how many are read at once, if few.
         """
-        hours = [several for _, several in sorted((finished or {}).items())]
-        entries = [entry for several in (*hours, wallet.entries) for entry in several]
+        entries = [entry for _, several in sorted((finished or {}).items()) for entry in several]
+        entries += wallet.entries
         yield from (entry.as_json() for entry in reversed(entries) if until is None or entry.at < until)
         running = {hour_name(entry.at) for entry in entries}
         last = f"entries#{'~' if until is None else hour_name(until - 1)}"
@@ -160,9 +157,10 @@ class Ledger:
         """Remove the empty wallet of a customer that is deleted."""
         self._table.delete(customer, "wallet")
 
-    def due_wallets(self, shard: int, until: int, most: int) -> list[str]:
-        """Customers whose wallets are due, earliest first."""
-        return [customer for customer, _ in self._table.due(f"wallet#{shard:02d}", until, most)]
+    def due_wallets(self, shard: int, until: int, most: int) -> tuple[list[str], list[str]]:
+        """Customers whose wallets are due, and those whose watches are, earliest first."""
+        keys = self._table.due(f"wallet#{shard:02d}", until, most)
+        return [pk for pk, sk in keys if sk == "wallet"], [pk for pk, sk in keys if sk == "watch"]
 
     def due_periods(self, shard: int, until: int, most: int) -> list[EndedPeriod]:
         """Ended periods whose grace is over, earliest first."""
@@ -263,9 +261,12 @@ def _wallet_item(wallet: Wallet, due_at: int | None) -> Item:
         "version": wallet.version + 1,
         "data": pack(replace(wallet, version=0)),
     }
-    return (
-        item if due_at is None else {**item, "due_shard": f"wallet#{shard_of(wallet.customer):02d}", "due_at": due_at}
-    )
+    return item if due_at is None else {**item, **due_attributes(wallet.customer, due_at)}
+
+
+def due_attributes(customer: str, due_at: int) -> Item:
+    """What has the index list a customer's wallet or watch."""
+    return {"due_shard": f"wallet#{shard_of(customer):02d}", "due_at": due_at}
 
 
 def _entries_item(customer: str, hour: int, entries: Sequence[Entry]) -> Item:

@@ -11,8 +11,8 @@ from billing.runway import WINDOW, runs_out_at
 from billing.statement import read_entry
 from billing.wallet import Entry, balance
 from handlers import _live
-from handlers._routes import Body, name_of, needs, reply, router
-from handlers._settling import View, look_if_charged
+from handlers._routes import name_of, needs, reply, router
+from handlers._settling import View, look_or_empty
 from metering.decimals import text
 from metering.times import HOUR, floor, format_time
 
@@ -30,18 +30,14 @@ def get_balance(customer: str) -> Response[str]:
     if that is less long ago) goes on, with what expires and begins meanwhile, without top-ups and fees to come. It is
     null where that cannot be said: nothing was drawn lately, nothing is left, or it is a year or more ahead.
     """
-    live = _live.live
-    view = look_if_charged(name_of(customer), live)
-    if view is None:
-        nothing: Body = {"balance": "0", "balance_exact": "0", "currency": None, "credits": [], "runs_out_at": None}
-        return reply({**nothing, "as_of": format_time(live.clock())})
+    view = look_or_empty(name_of(customer), _live.live)
     ends = runs_out_at(view.wallet, _lately(view), view.now)
     return reply(
         {
             "balance": text(balance(view.wallet)),
             "balance_exact": text(_balance_exact(view)),
-            "currency": view.wallet.currency,
-            "credits": live.ledger.credits(view.wallet),
+            "currency": view.wallet.currency or None,
+            "credits": view.live.ledger.credits(view.wallet),
             "as_of": format_time(view.now),
             "runs_out_at": None if ends is None else format_time(ends),
         }

@@ -26,6 +26,7 @@ from adapters.remembered import Remembered
 from adapters.revocations import Revocations
 from adapters.secrets import Secret
 from adapters.usage import Usage
+from adapters.watches import Watches
 from metering.errors import Invalid
 from metering.events import Acceptance
 from metering.times import parse_duration, parse_time
@@ -104,6 +105,11 @@ class Live:
     def outbox(self) -> Outbox:
         """What is to be announced, and what could not be processed."""
         return Outbox(self.ledger_table)
+
+    @cached_property
+    def watches(self) -> Watches:
+        """What has to be looked at again."""
+        return Watches(self.ledger_table)
 
     @cached_property
     def bus(self) -> Bus:

@@ -26,7 +26,7 @@ from handlers._routes import (
     reply,
     router,
 )
-from handlers._settling import View, look, look_if_charged, settle_customer
+from handlers._settling import View, look, look_or_empty, settle_customer
 from handlers.invoice import draft_of, finalize_period, is_due, number_invoices
 from metering.decimals import text
 from metering.errors import Conflict, NotFound
@@ -35,17 +35,15 @@ from portal.invoice import render
 
 
 def _view(customer: str) -> View:
-    live = _live.live
-    return look(name_of(customer), live, live.clock())
+    return look_or_empty(name_of(customer), _live.live)
 
 
 @router.get("/v1/customers/<customer>/credits")
 @needs("read")
 def list_credits(customer: str) -> Response[str]:
     """All credits of a customer, by id."""
-    live = _live.live
-    view = look_if_charged(name_of(customer), live)
-    return page_of_all(live.ledger.credits(view.wallet) if view else [], "id")
+    view = _view(customer)
+    return page_of_all(view.live.ledger.credits(view.wallet), "id")
 
 
 @router.post("/v1/customers/<customer>/credits")

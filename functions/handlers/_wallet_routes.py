@@ -13,7 +13,7 @@ from billing.wallet import Wallet, balance, revoke
 from handlers import _live
 from handlers._paging import page, page_of_stream, place
 from handlers._routes import Body, fault_at, name_of, needs, query, query_timezone, read_body, read_model, reply, router
-from handlers._settling import View, look_if_charged, settle_customer
+from handlers._settling import View, look_or_empty, settle_customer
 from metering.decimals import text
 from metering.errors import Conflict, Invalid, NotFound
 from metering.times import format_time
@@ -23,11 +23,9 @@ from metering.times import format_time
 @needs("read")
 def get_access(customer: str) -> Response[str]:
     """Whether a customer may go on: not with `prepaid_only` and nothing left, a wallet without any credit included."""
-    live, name = _live.live, name_of(customer)
-    view = look_if_charged(name, live)
-    account = view.account if view else live.catalog.account(name)
-    left = balance(view.wallet) if view else Decimal(0)
-    return reply({"allowed": left > 0 or not account.customer.prepaid_only, "balance": text(left)})
+    view = look_or_empty(name_of(customer), _live.live)
+    left = balance(view.wallet)
+    return reply({"allowed": left > 0 or not view.account.customer.prepaid_only, "balance": text(left)})
 
 
 @router.post("/v1/customers/<customer>/credits/<credit>/revoke")
@@ -88,15 +86,15 @@ def get_ledger(customer: str) -> Response[str]:
     Windows in which nothing moved are left out; the `amount`s of all rows sum to the balance either way.
     """
     live = _live.live
-    view = look_if_charged(name_of(customer), live)
-    unit, timezone = query("window"), query_timezone(view.account.customer.timezone if view else "UTC")
+    view = look_or_empty(name_of(customer), live)
+    unit, timezone = query("window"), query_timezone(view.account.customer.timezone)
     if not unit:
-        return page_of_stream(live.ledger.entries(view.wallet, view.settlement.entries) if view else ())
+        return page_of_stream(live.ledger.entries(view.wallet, view.settlement.entries))
     known = next((each for each in get_args(WindowUnit) if each == unit), None)
     if known is None:
         raise Invalid(f"`window` must be one of {', '.join(get_args(WindowUnit))}")
     after = place()
     until = window_at(known, timezone, -after[0]).end if after else None
-    entries = live.ledger.entries(view.wallet, view.settlement.entries, until) if view else ()
+    entries = live.ledger.entries(view.wallet, view.settlement.entries, until)
     rows = timeline(map(read_entry, entries), known, timezone)
     return page((row.place, row.as_json()) for row in rows if after is None or row.place > after)
