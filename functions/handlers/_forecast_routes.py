@@ -1,20 +1,25 @@
 """Routes that look ahead and aside: how long a balance lasts, and what another plan would have cost."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby, islice
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
+from billing.invoices import invoice_id
 from billing.rating import subtotal, subtotal_exact
 from billing.runway import WINDOW, runs_out_at
 from billing.statement import read_entry
-from billing.wallet import Entry, balance
+from billing.wallet import Entry, OpenPeriod, balance
+from billing.what_if import Comparison, Piece, WhatIfRequest, check_currency, past_period, pieces, side
 from handlers import _live
-from handlers._routes import name_of, needs, reply, router
+from handlers._routes import name_of, needs, read_body, read_model, reply, router
 from handlers._settling import View, look_or_empty
 from metering.decimals import text
-from metering.times import HOUR, floor, format_time
+from metering.errors import Invalid, NotFound
+from metering.times import HOUR, floor, format_time, parse_time
+from metering.windows import Usage
 
 # The clock hours of the ledger in which consumption is looked for: those of the window, and a day's more, by which a
 # customer whose usage has just begun is told from one who paused. All are read at once, with the one that ends it.
@@ -60,3 +65,81 @@ def _lately(view: View) -> Iterator[Entry]:
     hours: Iterable[tuple[int, Iterator[Entry]]] = groupby(map(read_entry, shown), lambda entry: floor(entry.at, HOUR))
     for _, several in islice(hours, _HOURS):
         yield from several
+
+
+@router.post("/v1/customers/<customer>/what_if")
+@needs("read")
+def post_what_if(customer: str) -> Response[str]:
+    """What a past or the running period would have cost on another plan, side by side; nothing is kept.
+
+    The same usage is rated by both plans as it is known now, without credits, tax and adjustments. A plan with another
+    calendar is rated as it would have been: a month bears its share of a yearly fee, and is cut into days for a daily
+    plan. `difference` is above zero where the other plan costs more.
+    """
+    request = read_model(WhatIfRequest, read_body())
+    view = look_or_empty(name_of(customer), _live.live)
+    period = _period_named(view, request.period)
+    catalog, remembered = view.live.catalog, view.live.remembered
+    own = remembered.plan(period.plan, period.version)
+    named = isinstance(request.plan, str)
+    other, version = catalog.plan(request.plan) if isinstance(request.plan, str) else (request.plan, 0)
+    check_currency(other, view.wallet.currency)
+    cut = list(pieces(period, view.account, own, other))
+    known = _usage_of(view, period, cut)
+    compared = Comparison(
+        period.period,
+        view.wallet.currency,
+        side(own, period.version, [Piece(period.period, period.share)], known, view.now),
+        side(other, version if named else None, cut, known, view.now),
+    )
+    return reply(compared.as_json())
+
+
+def _usage_of(view: View, period: OpenPeriod, cut: Sequence[Piece]) -> Callable[[int, int], Sequence[Usage]]:
+    """The usage of a period, so read that it can be cut there: no more windows than cover it (law 4.4)."""
+    cuts = {period.start, period.end, *(piece.period.end for piece in cut)}
+    measured = view.live.usage.read(view.wallet.customer, period.start, period.end, view.now - HOUR, cuts)
+    within = replace(view, measured=measured)
+    return lambda start, end: within.usage(start, end, None)
+
+
+def _period_named(view: View, given: int | str | None) -> OpenPeriod:
+    """A period by its first instant, or by the id or number of its invoice; the running one unless told."""
+    if given is None:
+        running = [period for period in view.wallet.periods if not period.closed]
+        if not running:
+            raise NotFound("no period is running")
+        return running[0]
+    start = _start_named(view, given)
+    held = next((period for period in view.wallet.periods if period.start == start), None)
+    found = held or _past(view, start)
+    if found is None:
+        raise NotFound("no period of this customer began then")
+    return found
+
+
+def _past(view: View, start: int) -> OpenPeriod | None:
+    first = view.account.first_instant
+    if first is None or start < first:
+        return None
+    change = view.account.plan_at(start)
+    plan = view.live.remembered.plan(change.plan, change.version)
+    found = past_period(view.account, {(change.plan, change.version): plan}, start)
+    return found if found and found.end <= view.now else None
+
+
+def _start_named(view: View, given: int | str) -> int:
+    try:
+        return parse_time(given)
+    except Invalid:
+        if isinstance(given, int):
+            raise
+    customer, invoices = view.account.customer.id, view.live.invoices
+    identity = invoices.id_of_number(str(view.live.issuer.get("invoice_prefix") or ""), given) or given
+    for period in view.wallet.periods:
+        if invoice_id(customer, period.start) == identity:
+            return period.start
+    invoice = invoices.head(identity)
+    if invoice.customer != customer:
+        raise NotFound(f"there is no invoice {given!r} of this customer")
+    return invoice.period.start

@@ -110,6 +110,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/customers/{customer}/top_ups": Operation(
         _MONEY, "TopUpRow", body="TopUpRequest", creates=True, conflicts=("id_conflict", "top_up_open"), errors=(503,)
     ),
+    "POST /v1/customers/{customer}/what_if": Operation(
+        _INVOICES, "Comparison", body="WhatIfRequest", conflicts=("currency_mismatch",)
+    ),
     "GET /v1/customers/{customer}/invoices/draft": Operation(_INVOICES, "Invoice"),
     "GET /v1/invoices": Operation(
         _INVOICES, "InvoiceHead", rows=True, query=("invoice_status", "whose", *_PAGE), errors=(404,)

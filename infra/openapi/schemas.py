@@ -13,6 +13,7 @@ from adapters.keys import SCOPES
 from billing.credits import CreditRequest, RevocationRequest
 from billing.customers import Customer
 from billing.plans import Plan
+from billing.what_if import WhatIfRequest
 from handlers._money_routes import TopUpRequest
 from infra.openapi import answers, wallet_answers
 from metering.bodies import EventBody, Said
@@ -69,6 +70,7 @@ _BODIES: Mapping[str, Any] = {
     "CreditRequest": CreditRequest,
     "RevocationRequest": RevocationRequest,
     "TopUpRequest": TopUpRequest,
+    "WhatIfRequest": WhatIfRequest,
     "Event": EventBody,
     "EventData": Said,
     "CloudEvent": CloudEventBody,
@@ -87,6 +89,8 @@ _SAID = {
     "CloudEvent": "CloudEvents 1.0: `time`, `subject` and `type` are timestamp, customer and meter.",
     "CreditRequest": "A credit. Without `effective_at` it begins when it is posted.",
     "RevocationRequest": "How much of a credit is taken back; without `amount` all that remains of it.",
+    "WhatIfRequest": "Another plan, and the period: its first instant, or the id or number of its invoice; the running "
+    "one unless told. The meters of a plan that is written out need not exist.",
     "TopUpRequest": "How much credit to buy.",
 }
 

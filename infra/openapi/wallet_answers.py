@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from infra.openapi.answers import Answer, Decimal, Time
+from infra.openapi.answers import Answer, Decimal, InvoiceLine, InvoicePeriod, Time
 
 
 class Revocation(Answer):
@@ -31,3 +31,34 @@ class TimelineRow(Answer):
     expired: Annotated[Decimal, Field(description="Below zero for an expiry that was taken back for late usage.")]
     revoked: Decimal
     amount: Annotated[Decimal, Field(description="returned + granted − drawn − expired − revoked.")]
+
+
+class ComparedPlan(Answer):
+    """The plan of one side."""
+
+    key: str
+    version: Annotated[int | None, Field(description="Null for a plan that was written out.")]
+
+
+class ComparedLine(InvoiceLine):
+    """A line, and the stretch of the period that it is for: another calendar may cut it."""
+
+    period: InvoicePeriod
+
+
+class ComparedSide(Answer):
+    """What the period costs on one plan, without credits and tax."""
+
+    plan: ComparedPlan
+    lines: list[ComparedLine]
+    subtotal: Decimal
+
+
+class Comparison(Answer):
+    """The same usage on two plans."""
+
+    period: InvoicePeriod
+    currency: str
+    current: ComparedSide
+    what_if: ComparedSide
+    difference: Annotated[Decimal, Field(description="Above zero where the other plan costs more.")]

@@ -232,6 +232,8 @@ def look(witness: Witness) -> None:
     for path in ones:
         assert witness.call("GET", path)[0] == 200, path
     assert witness.call("GET", "/v1/invoices", customer="beta", status="draft")[0] == 200
+    assert witness.call("POST", "/v1/customers/acme/what_if", {"plan": "full"})[0] == 200
+    assert witness.call("POST", "/v1/customers/acme/what_if", {"plan": {"currency": "EUR"}})[0] == 409
     for path in (
         "/v1/meters/none",
         "/v1/plans/none",
