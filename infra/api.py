@@ -12,6 +12,7 @@ from constructs import Construct
 from infra import grants
 from infra.findings import acknowledge
 from infra.function import OurFunction, Shared
+from infra.messages import Messages
 from infra.money import Money
 from infra.pipeline import Pipeline, settling
 
@@ -35,11 +36,13 @@ class Api(Construct):
         self,
         scope: Construct,
         shared: Shared,
+        messages: Messages,
         pipeline: Pipeline,
         money: Money,
     ) -> None:
         super().__init__(scope, "Api")
         self._shared = shared
+        self._messages = messages
         self.authorize = self._authorize()
         self.api = self._api()
         self.functions = [self.authorize, self.api]
@@ -74,7 +77,9 @@ class Api(Construct):
                 grants.on_table(data.catalog, "PutItem", "DeleteItem"),
                 grants.on_table(data.ledger, "DeleteItem"),
                 grants.on_table(data.events, "Query"),
+                grants.to_queue(self._messages.collect),
             ],
+            environment={"COLLECT_QUEUE_URL": self._messages.collect.queue_url},
         )
 
     def _stage(self) -> None:

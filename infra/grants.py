@@ -75,6 +75,11 @@ def to_topic(topic: sns.ITopic) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=["sns:Publish"], resources=[topic.topic_arn])
 
 
+def on_metrics() -> iam.PolicyStatement:
+    """Reading metrics: CloudWatch knows no narrower resource for it."""
+    return iam.PolicyStatement(actions=["cloudwatch:GetMetricData"], resources=["*"])
+
+
 def on_secret(secret_arn: str) -> iam.PolicyStatement:
     """Reading a secret."""
     return iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[secret_arn])

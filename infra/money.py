@@ -7,19 +7,21 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import grants
+from infra.findings import acknowledge
 from infra.function import OurFunction, Shared
 from infra.messages import Messages
-from infra.pipeline import settling
+from infra.pipeline import Pipeline, settling
 from infra.schedule import EventEvery
 
 
 class Money(Construct):
     """The functions that alert, charge, invoice and collect."""
 
-    def __init__(self, scope: Construct, shared: Shared, messages: Messages) -> None:
+    def __init__(self, scope: Construct, shared: Shared, messages: Messages, pipeline: Pipeline) -> None:
         super().__init__(scope, "Money")
         self._shared = shared
         self._messages = messages
+        self._pipeline = pipeline
         self.alert = self._alert()
         self.top_up = self._top_up()
         self.invoice = self._invoice()
@@ -86,14 +88,19 @@ class Money(Construct):
                 *settling(self._shared),
                 grants.on_due_index(self._shared.data.ledger),
                 grants.to_queue(messages.invoice, messages.top_up, messages.collect),
+                grants.on_metrics(),
             ],
             environment={
+                "STREAM_CONSUMERS": ",".join(function.function_name for function in self._pipeline.parking),
                 "INVOICE_QUEUE_URL": messages.invoice.queue_url,
                 "TOP_UP_QUEUE_URL": messages.top_up.queue_url,
                 "COLLECT_QUEUE_URL": messages.collect.queue_url,
             },
             dead_letters=messages.undelivered,
         )
+        assert invoice.role is not None  # noqa: S101 - every function of ours has one
+        reason = "CloudWatch's GetMetricData, which only reads, knows no narrower resource"
+        acknowledge(invoice.role, "AwsSolutions-IAM5[Resource::*]", reason)
         invoice.consume_queue(messages.invoice, most_at_once=10)
         EventEvery(
             self,
@@ -122,6 +129,7 @@ class Money(Construct):
         )
         collect.consume_queue(queue, most_at_once=5)
         self._queue_on("invoice.finalized", queue)
+        self._queue_on("invoice.voided", queue)
         return collect
 
     def _stripe_webhook(self) -> OurFunction:

@@ -34,8 +34,8 @@ class Service(Stack):
         shared = Shared(settings=settings, code=code, data=data)
         self.messages = Messages(self, settings)
         self.pipeline = Pipeline(self, shared, self.messages)
-        self.money = Money(self, shared, self.messages)
-        self.api = Api(self, shared, self.pipeline, self.money)
+        self.money = Money(self, shared, self.messages, self.pipeline)
+        self.api = Api(self, shared, self.messages, self.pipeline, self.money)
         self.functions = [
             *self.pipeline.functions,
             *self.money.functions,

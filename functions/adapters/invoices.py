@@ -3,12 +3,13 @@
 | kind | partition | sort key |
 |---|---|---|
 | invoice | `customer` | `invoice#id`: the head |
-| lines | `customer` | `lines#id#chunk`: immutable, written before the head |
+| lines | `customer` | `lines#id#digest#chunk`: immutable, written before the head, which names their digest |
 | number | `numbers#prefix` | the number's count, eight digits |
 | counter | `numbers#prefix` | `counter` |
 
-A finalised head without a number is listed in the index `due` under `number`, one that waits for Stripe under
-`collect`; so a sweep finds whatever a crash left.
+A finalised head without a number is listed in the index `due` under `number`, one whose credit is not granted yet
+under `remainder`, one that waits for Stripe under `collect`, and any other that is to be paid under `overdue`; so a
+sweep finds whatever a crash left.
 """
 
 import json
@@ -19,7 +20,7 @@ from typing import Any
 
 from adapters.items import Absent, Equals, Item, Put, Table, binary, integer, string
 from adapters.outbox import outbox_item
-from billing.invoices import Invoice, invoice_id, numbered
+from billing.invoices import Invoice, numbered
 from billing.periods import Period
 from billing.settlement import Announcement
 from metering.decimals import text
@@ -30,7 +31,16 @@ from metering.times import MINUTE, parse_time
 _LINES_PER_CHUNK = 500
 _NUMBERED_AT_ONCE = 30
 _STANDSTILL = 15 * MINUTE
-_AMOUNTS = ("subtotal", "credits_applied", "tax_rate", "tax", "total", "amount_due", "amount_refunded")
+_AMOUNTS = (
+    "subtotal",
+    "credits_applied",
+    "tax_rate",
+    "tax",
+    "total",
+    "amount_due",
+    "amount_refunded",
+    "credit_granted",
+)
 _TIMES = ("finalized_at", "due_at", "paid_at")
 
 
@@ -45,7 +55,7 @@ class Invoices:
         for number, chunk in enumerate(_chunks(invoice.lines)):
             item: Item = {
                 "pk": invoice.customer,
-                "sk": f"lines#{invoice.id}#{number:04d}",
+                "sk": f"{_lines_key(invoice)}{number:04d}",
                 "kind": "lines",
                 "data": compress(canonical([dict(line) for line in chunk])),
             }
@@ -63,10 +73,12 @@ class Invoices:
             raise NotFound(f"there is no invoice {identity!r}")
         return _read(item)
 
-    def of_period(self, customer: str, start: int) -> Invoice | None:
-        """The finalised invoice of a customer's period, without lines; None if there is none."""
-        item = self._table.get(customer, f"invoice#{invoice_id(customer, start)}")
-        return _read(item) if item else None
+    def find(self, identity: str) -> Invoice | None:
+        """A finalised invoice, without lines; None if there is none of that id."""
+        try:
+            return self.head(identity)
+        except NotFound:
+            return None
 
     def whole(self, identity: str) -> Invoice:
         """Read an invoice with its lines.
@@ -77,7 +89,7 @@ class Invoices:
         head = self.head(identity)
         lines = [
             line
-            for item in self._table.query(head.customer, f"lines#{head.id}#", f"lines#{head.id}#\U0010ffff")
+            for item in self._table.query(head.customer, _lines_key(head), f"{_lines_key(head)}\U0010ffff")
             for line in unpack_json(binary(item, "data"))
         ]
         return replace(head, lines=tuple(lines))
@@ -109,7 +121,7 @@ class Invoices:
             ConditionFailed: the head is no longer what was read.
         """
         news = [Put(outbox_item(after.customer, each, now)) for each in announcements]
-        self._table.transact([Put(_item(after), Equals("body", _body(before))), *news])
+        self._table.transact([move_put(before, after), *news])
 
     def unnumbered(self, now: int, most: int) -> list[Invoice]:
         """Finalised invoices that have no number yet, oldest first."""
@@ -119,13 +131,23 @@ class Invoices:
         """Numbered invoices that have waited for Stripe for a quarter of an hour, oldest first."""
         return [_read(item) for item in self._table.get_many(self._table.due("collect", now, most))]
 
+    def uncredited(self, now: int, most: int) -> list[Invoice]:
+        """Numbered invoices whose credit is still to be granted, oldest first."""
+        return [_read(item) for item in self._table.get_many(self._table.due("remainder", now, most))]
+
+    def overdue(self, now: int, most: int) -> list[Invoice]:
+        """Finalised invoices that were to be paid by now and are not, longest overdue first."""
+        keys = [*self._table.due("overdue", now, most), *self._table.due("collect", now, most)]
+        found = [_read(item) for item in self._table.get_many(keys)]
+        return [each for each in found if each.status == "finalized" and (each.due_at or now) < now]
+
     def leave_to_others(self, invoice: Invoice) -> None:
         """Take an invoice that is not collected through Stripe off the list of those that wait for it.
 
         Raises:
             ConditionFailed: the head is no longer what was read.
         """
-        item = {name: value for name, value in _item(invoice).items() if name not in {"due_shard", "due_at"}}
+        item: Item = {**_item(invoice), "due_shard": "overdue", "due_at": invoice.due_at or 0}
         self._table.put(Put(item, Equals("body", _body(invoice))))
 
     def give_numbers(self, prefix: str, invoices: Sequence[Invoice], now: int) -> list[Invoice]:
@@ -161,6 +183,11 @@ def head_put(invoice: Invoice) -> Put:
     return Put(_item(invoice), Absent())
 
 
+def move_put(before: Invoice, after: Invoice) -> Put:
+    """A head's next state, on the condition of the one that was read, for a transaction."""
+    return Put(_item(after), Equals("body", _body(before)))
+
+
 def _finalized(invoice: Invoice) -> Announcement:
     detail = {
         "invoice": invoice.id,
@@ -183,13 +210,22 @@ def _item(invoice: Invoice) -> Item:
     finalized_at = invoice.finalized_at or 0
     if invoice.number is None:
         return {**item, "due_shard": "number", "due_at": finalized_at}
-    if invoice.status == "finalized" and invoice.hosted_invoice_url is None:
+    if invoice.credit_granted and invoice.credit is None:
+        return {**item, "due_shard": "remainder", "due_at": finalized_at}
+    if invoice.status in {"finalized", "past_due"} and invoice.hosted_invoice_url is None:
         return {**item, "due_shard": "collect", "due_at": finalized_at + _STANDSTILL}
+    if invoice.status == "finalized":
+        return {**item, "due_shard": "overdue", "due_at": invoice.due_at or finalized_at}
     return item
 
 
+def _lines_key(invoice: Invoice) -> str:
+    """Two writers who froze different lines write different items; the head that wins names its own."""
+    return f"lines#{invoice.id}#{invoice.frozen}#"
+
+
 def _body(invoice: Invoice) -> str:
-    body = {**invoice.as_json(), "lines": []}
+    body = {**invoice.as_json(), "lines": [], "frozen": invoice.frozen}
     return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 

@@ -5,12 +5,11 @@
 | wallet | `customer` | `wallet` |
 | credit | `customer` | `credit#id`: its grant, for ever; that makes a grant idempotent |
 | entries | `customer` | `entries#2026-11-20T16`: those of a finished clock hour, packed |
-| period | `customer` | `period#start`: a period that ended and waits to be invoiced |
 | attempt | `customer` | `attempt#id` |
 
-Invoices, the outbox, parked records and watches live in the same table (`adapters.invoices`, `adapters.outbox`,
-`adapters.watches`). The sparse index `due` lists wallets and ended periods by the instant at which something has to
-happen.
+Ended periods, invoices, the outbox, parked records and watches live in the same table (`adapters.periods`,
+`adapters.invoices`, `adapters.outbox`, `adapters.watches`). The sparse index `due` lists wallets by the instant at
+which something has to happen.
 """
 
 import json
@@ -21,30 +20,20 @@ from typing import Any
 
 from adapters.items import Absent, Equals, Item, Put, Table, binary, integer, string
 from adapters.outbox import outbox_item
+from adapters.periods import due_period
+from adapters.shards import shard_of
 from billing.credits import Credit, CreditRequest
 from billing.packing import pack, unpack
 from billing.settlement import Settlement
 from billing.top_ups import Attempt
 from billing.wallet import Entry, Wallet
 from metering.decimals import text
-from metering.packing import canonical, compress, digest, unpack_json
-from metering.times import MINUTE, format_time, hour_name
-
-SHARDS = 16
-"""Of the index `due`; each is asked once a minute."""
+from metering.packing import canonical, compress, unpack_json
+from metering.times import MINUTE, hour_name
 
 _MOST_IN_A_TRANSACTION = 100
 _STANDSTILL = 15 * MINUTE
 _Hours = Mapping[int, tuple[Entry, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class EndedPeriod:
-    """A period whose end has passed and that was not invoiced yet."""
-
-    customer: str
-    start: int
-    due_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +85,12 @@ class Ledger:
         for hour, entries in settlement.entries.items():
             self._table.put(Put(_entries_item(customer, hour, entries)))
         periods = [
-            _period_item(customer, period.start, period.end + grace_milliseconds)
-            for period in settlement.closed_periods
+            due_period(customer, period.start, period.end + grace_milliseconds) for period in settlement.closed_periods
         ]
         attempts = [attempt_item(settlement.top_up)] if settlement.top_up else []
         news = [outbox_item(customer, each, wallet.settled_at) for each in settlement.announcements]
         puts = [Put(_wallet_item(wallet, due_at), Equals("version", wallet.version or None)), *extra]
-        puts += [Put(item) for item in (*periods, *attempts, *news)]
+        puts += [*periods, *(Put(item) for item in (*attempts, *news))]
         # Longer than one transaction only after years without a look: what comes first is harmless to repeat.
         for put in puts[_MOST_IN_A_TRANSACTION:]:
             self._table.put(put)
@@ -161,17 +149,6 @@ class Ledger:
         """Customers whose wallets are due, and those whose watches are, earliest first."""
         keys = self._table.due(f"wallet#{shard:02d}", until, most)
         return [pk for pk, sk in keys if sk == "wallet"], [pk for pk, sk in keys if sk == "watch"]
-
-    def due_periods(self, shard: int, until: int, most: int) -> list[EndedPeriod]:
-        """Ended periods whose grace is over, earliest first."""
-        keys = self._table.due(f"period#{shard:02d}", until, most)
-        # The index may be a moment behind: what was concluded meanwhile is no longer due.
-        return [_ended_period(item) for item in self._table.get_many(keys) if "due_at" in item]
-
-    def period(self, customer: str, start: int) -> EndedPeriod | None:
-        """An ended period that was not invoiced yet."""
-        item = self._table.get(customer, _period_key(start))
-        return _ended_period(item) if item and "due_at" in item else None
 
     def attempt(self, customer: str, attempt: str) -> Attempt | None:
         """One top-up."""
@@ -248,11 +225,6 @@ def read_attempt(item: Item) -> Attempt:
     return Attempt(**{**body, "amount": Decimal(body["amount"]), "tax": Decimal(body["tax"])})
 
 
-def shard_of(customer: str) -> int:
-    """Which shard of the index `due` a customer belongs to."""
-    return int(digest(customer.encode())[:8], 16) % SHARDS
-
-
 def _wallet_item(wallet: Wallet, due_at: int | None) -> Item:
     item: Item = {
         "pk": wallet.customer,
@@ -272,28 +244,3 @@ def due_attributes(customer: str, due_at: int) -> Item:
 def _entries_item(customer: str, hour: int, entries: Sequence[Entry]) -> Item:
     data = compress(canonical([entry.as_json() for entry in entries]))
     return {"pk": customer, "sk": f"entries#{hour_name(hour)}", "kind": "entries", "data": data}
-
-
-def _period_key(start: int) -> str:
-    return f"period#{format_time(start)}"
-
-
-def _period_item(customer: str, start: int, due_at: int) -> Item:
-    return {
-        "pk": customer,
-        "sk": _period_key(start),
-        "kind": "period",
-        "start": start,
-        "due_shard": f"period#{shard_of(customer):02d}",
-        "due_at": due_at,
-    }
-
-
-def concluded_period(customer: str, start: int) -> Put:
-    """A period that is no longer due: it was invoiced, or there was nothing to invoice."""
-    item: Item = {"pk": customer, "sk": _period_key(start), "kind": "period", "start": start}
-    return Put(item)
-
-
-def _ended_period(item: Item) -> EndedPeriod:
-    return EndedPeriod(string(item, "pk"), integer(item, "start"), integer(item, "due_at"))

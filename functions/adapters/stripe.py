@@ -223,6 +223,15 @@ class Payments:
             )
         )
 
+    def void_invoice(self, invoice: str, key: str) -> StripeInvoice:
+        """Take back an invoice that was finalised and not paid; one that is void already stays so."""
+        theirs = self.invoice(invoice)
+        if theirs.status not in {"open", "uncollectible"}:
+            return theirs
+        return _invoice(
+            self._call(lambda client: client.v1.invoices.void_invoice(invoice, {}, {"idempotency_key": key}))
+        )
+
     def send_invoice(self, invoice: str, key: str) -> StripeInvoice:
         """Let Stripe mail an invoice to its customer."""
         sent = self._call(lambda client: client.v1.invoices.send_invoice(invoice, {}, {"idempotency_key": key}))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from billing.credits import Credit, burn_order
+from billing.money import total
 from billing.wallet import Debt, Draw, Entry, EntryKind, OpenPeriod, Wallet, balance
 from metering.times import HOUR, floor
 
@@ -25,6 +26,7 @@ class Books:
         self.credits = {credit.id: credit for credit in wallet.credits}
         self.periods = {period.start: period for period in wallet.periods}
         self.debts = wallet.debts
+        self._adjustments = total(each.amount for each in wallet.adjustments)
         self.prepaid_only = prepaid_only
         self.hour = 0
         self.late: dict[tuple[str, int], Decimal] = {}
@@ -60,6 +62,10 @@ class Books:
             self._give_back(start, paid - owed)
         elif owed > paid:
             self._draw(start, owed - paid)
+
+    def adjusted(self, start: int, owed: Decimal) -> Decimal:
+        """What a period owes together with what earlier ones are adjusted by, if it is the oldest: never below zero."""
+        return owed if start > min(self.periods) else max(owed + self._adjustments, Decimal(0))
 
     def pay_debts(self) -> None:
         """Let credits pay what concluded periods still owe, the oldest first."""

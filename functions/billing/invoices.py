@@ -8,12 +8,14 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
+from billing.adjustments import granted
 from billing.customers import Account
 from billing.money import exact, round_money
 from billing.periods import Period
 from billing.rating import Line, subtotal
 from metering.decimals import text
 from metering.errors import Conflict
+from metering.packing import canonical, digest
 from metering.times import DAY, format_time
 
 Status = Literal["draft", "finalized", "paid", "past_due", "void", "uncollectible"]
@@ -39,6 +41,9 @@ class Invoice:
         plan: key and version.
         credits_applied: what the wallet paid of the lines; never of the tax.
         amount_due: total − credits_applied.
+        credit_granted: what adjustments left below zero: it becomes a credit when the invoice has its number.
+        credit: the id of that credit once it is there.
+        frozen: names the lines that belong to it, by their content; nothing for a draft.
         finalized_at: milliseconds, like every instant here.
     """
 
@@ -64,6 +69,9 @@ class Invoice:
     paid_at: int | None = None
     stripe_invoice: str | None = None
     hosted_invoice_url: str | None = None
+    credit_granted: Decimal = field(default=Decimal(0))
+    credit: str | None = None
+    frozen: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The invoice as the API shows it."""
@@ -90,13 +98,19 @@ class Invoice:
             "paid_at": _time(self.paid_at),
             "stripe_invoice": self.stripe_invoice,
             "hosted_invoice_url": self.hosted_invoice_url,
+            "credit_granted": text(self.credit_granted),
+            "credit": self.credit,
         }
 
 
-def invoice_id(customer: str, start: int) -> str:
-    """Names the invoice of a customer's period that starts at an instant: `acme:20261101T0000Z`."""
+def invoice_id(customer: str, start: int, issue: int = 0) -> str:
+    """Names the invoice of a customer's period that starts at an instant: `acme:20261101T0000Z`.
+
+    One that is made anew after it was voided has the count of its issues behind it: `acme:20261101T0000Z-2`.
+    """
     written = format_time(start)
-    return f"{customer}:{written[:16].replace('-', '').replace(':', '')}Z"
+    again = f"-{issue + 1}" if issue else ""
+    return f"{customer}:{written[:16].replace('-', '').replace(':', '')}Z{again}"
 
 
 @exact
@@ -107,6 +121,7 @@ def draft(
     lines: Sequence[Line],
     credits_applied: Decimal,
     issuer: Mapping[str, JsonValue],
+    issue: int = 0,
 ) -> Invoice:
     """Add the lines up: tax once, on what credits leave (`rest`) or on everything (`subtotal`), rounded once.
 
@@ -117,7 +132,7 @@ def draft(
     taxed = before_tax - credits_applied if customer.tax_on == "rest" else before_tax
     tax = round_money(Fraction(taxed) * Fraction(customer.tax_rate) / 100, account.currency)
     return Invoice(
-        id=invoice_id(customer.id, period.start),
+        id=invoice_id(customer.id, period.start, issue),
         customer=customer.id,
         status="draft",
         plan=plan,
@@ -137,6 +152,7 @@ def draft(
         tax=tax,
         total=before_tax + tax,
         amount_due=before_tax + tax - credits_applied,
+        credit_granted=granted(lines),
     )
 
 
@@ -149,7 +165,8 @@ def finalize(invoice: Invoice, account: Account, now: int) -> Invoice:
     if now < invoice.period.end:
         raise Conflict("the period has not ended", "period_open")
     days = 0 if account.customer.collection == "charge_automatically" else account.customer.days_until_due
-    frozen = replace(invoice, finalized_at=now, due_at=now + days * DAY)
+    named = digest(canonical([dict(line) for line in invoice.lines]))
+    frozen = replace(invoice, finalized_at=now, due_at=now + days * DAY, frozen=named)
     return moved(frozen, "finalized" if invoice.amount_due else "paid", now)
 
 

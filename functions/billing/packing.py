@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from billing.alerts import Fired
 from billing.credits import Credit
 from billing.top_ups import Counted, TopUps
-from billing.wallet import Debt, Draw, Entry, OpenPeriod, Wallet
+from billing.wallet import Adjustment, Debt, Draw, Entry, OpenPeriod, Wallet
 from metering.decimals import text
 from metering.packing import canonical, compress, unpack_json
 
-_Value = TypeVar("_Value", Credit, Debt, Draw, Entry, OpenPeriod, Wallet, Fired, Counted, TopUps)
+_Value = TypeVar("_Value", Adjustment, Credit, Debt, Draw, Entry, OpenPeriod, Wallet, Fired, Counted, TopUps)
 
 # The fields that are not plain JSON: decimals, and values within values.
 _DECIMALS = {"amount", "remaining", "lapsed", "owed", "balance_after"}
@@ -23,6 +23,7 @@ _WITHIN: dict[str, Any] = {
     "credits": Credit,
     "periods": OpenPeriod,
     "debts": Debt,
+    "adjustments": Adjustment,
     "entries": Entry,
     "fired": Fired,
     "drawn": Draw,
@@ -45,9 +46,18 @@ def unpack(data: bytes) -> Wallet:
     return _read(Wallet, unpack_json(data))
 
 
-def credit_to_json(credit: Credit) -> list[Any]:
-    """A credit that left its wallet, for an item of its own."""
-    return _write(credit)
+def pack_period(period: OpenPeriod) -> bytes:
+    """Write a period that leaves its wallet, for an item of its own."""
+    return compress(canonical(_write(period)))
+
+
+def unpack_period(data: bytes) -> OpenPeriod:
+    """Read back what `pack_period` wrote.
+
+    Raises:
+        Unreadable: the bytes are damaged.
+    """
+    return _read(OpenPeriod, unpack_json(data))
 
 
 def _write(value: Any) -> list[Any]:  # noqa: ANN401 - any of the values of a wallet

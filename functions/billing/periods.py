@@ -88,6 +88,11 @@ def local_month(timezone: str, instant: int) -> Period:
     return whole_period(Calendar("month", timezone, 1, 0), instant)
 
 
+def local_date(timezone: str, instant: int) -> date:
+    """The day on the calendar of a time zone."""
+    return _local(timezone, instant).date()
+
+
 def _days_around(calendar: Calendar, instant: int) -> Iterator[date]:
     """Days on which periods near the instant begin: surely one at or before it and one after."""
     today = _local(calendar.timezone, instant).date()

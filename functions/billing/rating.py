@@ -14,6 +14,7 @@ from billing.money import exact, round_money, total
 from billing.plans import Item, Plan
 from billing.pricing import Flat, Matrix, Measured, Part, charge, split
 from metering.decimals import text
+from metering.times import format_time
 from metering.windows import Usage
 
 LineKind = Literal["usage", "flat", "minimum", "discount", "adjustment"]
@@ -35,6 +36,7 @@ class Line:
         tiers: the steps of the computation, numbers as text.
         dimensions: the combination of a matrix item that the line is for.
         unpriced: there was usage that no price of the plan fits; it is charged zero.
+        period: start and end of the earlier period that an adjustment is for.
     """
 
     item: str | None
@@ -48,9 +50,10 @@ class Line:
     tiers: tuple[Mapping[str, str | None], ...] = ()
     dimensions: Mapping[str, str] = field(default_factory=dict)
     unpriced: bool = False
+    period: tuple[int, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The line as invoices and drafts show it; `unpriced` is there only when it is true."""
+        """The line as invoices and drafts show it; `unpriced` and `period` only where there is such."""
         shown: dict[str, Any] = {
             "item": self.item,
             "description": self.description,
@@ -63,6 +66,8 @@ class Line:
             "tiers": [dict(tier) for tier in self.tiers],
             "dimensions": dict(self.dimensions),
         }
+        if self.period:
+            shown["period"] = {"start": format_time(self.period[0]), "end": format_time(self.period[1])}
         return shown | {"unpriced": True} if self.unpriced else shown
 
 
@@ -89,7 +94,12 @@ def select(item: Item, usage: Iterable[Usage]) -> list[Usage]:
 def rate_items(
     plan: Plan, usage: Mapping[str, Sequence[Usage]], share: Fraction = Fraction(1), *, over: bool = True
 ) -> tuple[Line, ...]:
-    """Rate usage that was already assigned to the items by their keys; otherwise as `rate`."""
+    """Rate usage that was already assigned to the items by their keys; otherwise as `rate`.
+
+    A period without length owes nothing.
+    """
+    if not share:
+        return ()
     lines = [line for item in plan.items for line in _item_lines(plan, item, usage.get(item.key, ()), share, over=over)]
     return (*lines, *_plan_lines(plan, lines, share, over=over))
 

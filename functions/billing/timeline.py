@@ -25,21 +25,6 @@ from metering.windows import Usage
 UsageOf = Callable[[int, int, int | None], Sequence[Usage]]
 
 
-def opened_period(account: Account, plans: Mapping[tuple[str, int], Plan], start: int) -> OpenPeriod:
-    """The period that opens at an instant: its end and its plan are stored with it and never recomputed (law 5.8)."""
-    change = account.plan_at(start)
-    calendar = account.calendar(plans[change.plan, change.version].period)
-    boundary = next_period(calendar, start).end
-    return OpenPeriod(
-        start=start,
-        end=account.first_split(start, boundary),
-        boundary=boundary,
-        whole_milliseconds=whole_period(calendar, start).length_milliseconds,
-        plan=change.plan,
-        version=change.version,
-    )
-
-
 class Timeline:
     """The way of one wallet to now: its books, and what was met.
 
@@ -95,7 +80,7 @@ class Timeline:
         self._begin_credits(self.settled_at)
         opening = self._opening()
         if opening is not None and opening <= self.settled_at:
-            self.books.periods[opening] = opened_period(self.account, self.plans, opening)
+            self.books.periods[opening] = self._opened(opening)
 
     @property
     def running(self) -> OpenPeriod | None:
@@ -161,7 +146,8 @@ class Timeline:
     def _draw(self, instant: int, at: int | None) -> None:
         self.books.pay_debts()
         for start in sorted(self.books.periods):
-            self.books.settle_period(start, self._owes(self.books.periods[start], instant, at))
+            owed = self._owes(self.books.periods[start], instant, at)
+            self.books.settle_period(start, self.books.adjusted(start, owed))
 
     def _owes(self, period: OpenPeriod, instant: int, at: int | None) -> Decimal:
         """The rounded draft of a period; minimum and arrears fees are due once it is over."""
@@ -179,11 +165,11 @@ class Timeline:
             if not period.closed and period.end <= instant:
                 self._close(start)
         while (opening := self._opening()) is not None and opening <= instant:
-            period = opened_period(self.account, self.plans, opening)
+            period = self._opened(opening)
             self.books.periods[opening] = period
             if period.end > instant:
                 return
-            self.books.settle_period(opening, self._owes(period, instant, at))
+            self.books.settle_period(opening, self.books.adjusted(opening, self._owes(period, instant, at)))
             self._close(opening)
 
     def _close(self, start: int) -> None:
@@ -201,6 +187,19 @@ class Timeline:
             return None
         return start
 
+    def _opened(self, start: int) -> OpenPeriod:
+        change = self.account.plan_at(start)
+        calendar = self.account.calendar(self.plans[change.plan, change.version].period)
+        boundary = next_period(calendar, start).end
+        return OpenPeriod(
+            start=start,
+            end=self.account.first_split(start, boundary),
+            boundary=boundary,
+            whole_milliseconds=whole_period(calendar, start).length_milliseconds,
+            plan=change.plan,
+            version=change.version,
+        )
+
     def _adjust_running(self) -> None:
         """Let what was decided since about the running period take hold: plan changes and `ends_at`."""
         for start, period in self.books.periods.items():
@@ -209,7 +208,7 @@ class Timeline:
             change = self.account.plan_at(start)
             current = (change.plan, change.version) == (period.plan, period.version)
             if change.splits and change.effective_at == start and not current:
-                fresh = opened_period(self.account, self.plans, start)
+                fresh = self._opened(start)
                 period = replace(fresh, drawn=period.drawn, held=period.held)  # noqa: PLW2901 - the same one, anew
             end = self.account.first_split(start, period.boundary)
             self.books.periods[start] = replace(period, end=end)

@@ -46,6 +46,7 @@ class OpenPeriod:
         drawn: who paid for it, in order; the last gives back first.
         held: what came back for credits that have ended: only this period can draw it again.
         closed: its end has passed.
+        issue: how often its invoice was voided to be made anew.
     """
 
     start: int
@@ -58,6 +59,7 @@ class OpenPeriod:
     drawn: tuple[Draw, ...] = ()
     held: tuple[Draw, ...] = ()
     closed: bool = False
+    issue: int = 0
 
     @property
     def period(self) -> Period:
@@ -85,6 +87,21 @@ class Debt:
     """What a concluded period of a prepaid customer still owes."""
 
     period: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """What a concluded period owes beyond what was invoiced for it; below zero, what was invoiced too much.
+
+    Attributes:
+        period: its start.
+        end: its end.
+        amount: rounded, as both ratings are.
+    """
+
+    period: int
+    end: int
     amount: Decimal
 
 
@@ -140,6 +157,7 @@ class Wallet:
         periods: the open ones, oldest first.
         opened_until: where the next period begins; None before the first has closed.
         debts: of concluded periods (`prepaid_only`).
+        adjustments: of concluded periods, for the next invoice: that of the oldest open period.
         entries: of the running clock hour.
         fired: alerts that have fired and not armed again.
         funded: whether a credit has ever begun: until then, balance alerts are silent.
@@ -154,6 +172,7 @@ class Wallet:
     periods: tuple[OpenPeriod, ...] = ()
     opened_until: int | None = None
     debts: tuple[Debt, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
     entries: tuple[Entry, ...] = ()
     fired: tuple[Fired, ...] = ()
     funded: bool = False
@@ -242,7 +261,8 @@ def revoke(
 def conclude(wallet: Wallet, start: int) -> tuple[Wallet, OpenPeriod]:
     """Take a closed period out of the wallet, when its invoice is finalised (or its grace ends, with `prepaid_only`).
 
-    What it still owes below zero stays as a debt; what it held for ended credits is lost.
+    What it still owes below zero stays as a debt; what it held for ended credits is lost. The oldest one takes the
+    adjustments of earlier periods along.
 
     Raises:
         NotFound: the wallet holds no such period.
@@ -254,8 +274,9 @@ def conclude(wallet: Wallet, start: int) -> tuple[Wallet, OpenPeriod]:
     if not found.closed:
         raise Conflict("the period has not ended", "period_open")
     debts = (*wallet.debts, Debt(start, found.debt)) if found.debt else wallet.debts
+    adjustments = () if found is wallet.periods[0] else wallet.adjustments
     periods = _without(wallet.periods, found)
-    return replace(wallet, periods=periods, debts=debts), found
+    return replace(wallet, periods=periods, debts=debts, adjustments=adjustments), found
 
 
 def _without(periods: Iterable[OpenPeriod], gone: OpenPeriod) -> tuple[OpenPeriod, ...]:

@@ -19,7 +19,6 @@ from billing.money import exact
 from billing.periods import Period, whole_period
 from billing.plans import Plan
 from billing.rating import Line, rate, subtotal
-from billing.timeline import opened_period
 from billing.wallet import OpenPeriod
 from metering.decimals import text
 from metering.errors import Conflict
@@ -120,24 +119,6 @@ def check_currency(plan: Plan, currency: str) -> None:
     """
     if plan.currency != currency:
         raise Conflict(f"the plan is in {plan.currency}, the customer in {currency}", "currency_mismatch")
-
-
-def past_period(account: Account, plans: Mapping[tuple[str, int], Plan], start: int) -> OpenPeriod | None:
-    """The customer's period that began at an instant, by its plans and calendar of today; None if none did.
-
-    Args:
-        account: with a first instant that is not after `start`.
-        plans: the version that held then.
-        start: milliseconds.
-    """
-    ends_at = account.customer.ends_at
-    if ends_at is not None and start >= ends_at:
-        return None
-    change = account.plan_at(start)
-    calendar = account.calendar(plans[change.plan, change.version].period)
-    splits = {each.effective_at for each in account.plans if each.splits}
-    starts = {account.first_instant, whole_period(calendar, start).start, *splits}
-    return opened_period(account, plans, start) if start in starts else None
 
 
 def pieces(period: OpenPeriod, account: Account, own: Plan, other: Plan) -> Iterator[Piece]:

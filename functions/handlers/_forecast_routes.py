@@ -12,10 +12,10 @@ from billing.rating import subtotal, subtotal_exact
 from billing.runway import WINDOW, runs_out_at
 from billing.statement import read_entry
 from billing.wallet import Entry, OpenPeriod, balance
-from billing.what_if import Comparison, Piece, WhatIfRequest, check_currency, past_period, pieces, side
+from billing.what_if import Comparison, Piece, WhatIfRequest, check_currency, pieces, side
 from handlers import _live
 from handlers._routes import name_of, needs, read_body, read_model, reply, router
-from handlers._settling import View, look_or_empty
+from handlers._settling import View, view_of
 from metering.decimals import text
 from metering.errors import Invalid, NotFound
 from metering.times import HOUR, floor, format_time, parse_time
@@ -35,7 +35,8 @@ def get_balance(customer: str) -> Response[str]:
     if that is less long ago) goes on, with what expires and begins meanwhile, without top-ups and fees to come. It is
     null where that cannot be said: nothing was drawn lately, nothing is left, or it is a year or more ahead.
     """
-    view = look_or_empty(name_of(customer), _live.live)
+    live = _live.live
+    view = view_of(name_of(customer), live, live.clock())
     ends = runs_out_at(view.wallet, _lately(view), view.now)
     return reply(
         {
@@ -77,7 +78,8 @@ def post_what_if(customer: str) -> Response[str]:
     plan. `difference` is above zero where the other plan costs more.
     """
     request = read_model(WhatIfRequest, read_body())
-    view = look_or_empty(name_of(customer), _live.live)
+    live = _live.live
+    view = view_of(name_of(customer), live, live.clock())
     period = _period_named(view, request.period)
     catalog, remembered = view.live.catalog, view.live.remembered
     own = remembered.plan(period.plan, period.version)
@@ -111,21 +113,12 @@ def _period_named(view: View, given: int | str | None) -> OpenPeriod:
             raise NotFound("no period is running")
         return running[0]
     start = _start_named(view, given)
-    held = next((period for period in view.wallet.periods if period.start == start), None)
-    found = held or _past(view, start)
+    concluded = view.live.periods.concluded(view.wallet.customer, start)
+    known = [*view.wallet.periods, *([concluded.period] if concluded else [])]
+    found = next((period for period in known if period.start == start < period.end), None)
     if found is None:
         raise NotFound("no period of this customer began then")
     return found
-
-
-def _past(view: View, start: int) -> OpenPeriod | None:
-    first = view.account.first_instant
-    if first is None or start < first:
-        return None
-    change = view.account.plan_at(start)
-    plan = view.live.remembered.plan(change.plan, change.version)
-    found = past_period(view.account, {(change.plan, change.version): plan}, start)
-    return found if found and found.end <= view.now else None
 
 
 def _start_named(view: View, given: int | str) -> int:
@@ -137,7 +130,7 @@ def _start_named(view: View, given: int | str) -> int:
     customer, invoices = view.account.customer.id, view.live.invoices
     identity = invoices.id_of_number(str(view.live.issuer.get("invoice_prefix") or ""), given) or given
     for period in view.wallet.periods:
-        if invoice_id(customer, period.start) == identity:
+        if invoice_id(customer, period.start, period.issue) == identity:
             return period.start
     invoice = invoices.head(identity)
     if invoice.customer != customer:

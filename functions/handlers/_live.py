@@ -18,8 +18,10 @@ from adapters.events import Events
 from adapters.invoices import Invoices
 from adapters.items import Table
 from adapters.keys import Keys
+from adapters.lag import Lag
 from adapters.ledger import Ledger
 from adapters.outbox import Outbox
+from adapters.periods import Periods
 from adapters.queues import Queue
 from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
@@ -95,6 +97,16 @@ class Live:
     def revocations(self) -> Revocations:
         """What was taken back."""
         return Revocations(self.ledger_table)
+
+    @cached_property
+    def lag(self) -> Lag:
+        """How far the consumers of the streams are behind."""
+        return Lag(self.setting("STREAM_CONSUMERS").split(","))
+
+    @cached_property
+    def periods(self) -> Periods:
+        """What has ended."""
+        return Periods(self.ledger_table)
 
     @cached_property
     def invoices(self) -> Invoices:

@@ -1,6 +1,5 @@
 """Routes of money: credits, top-ups and invoices. Contract: api.md, Reading and acting."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
@@ -11,7 +10,6 @@ from adapters.outbox import outbox_item
 from billing import top_ups
 from billing.credits import CreditRequest
 from billing.fields import Positive, Written
-from billing.invoices import Invoice, invoice_id
 from billing.settlement import Announcement
 from billing.wallet import Wallet, grant
 from handlers import _live
@@ -20,22 +18,20 @@ from handlers._routes import (
     Body,
     name_of,
     needs,
-    query,
     read_body,
     read_model,
     reply,
     router,
 )
-from handlers._settling import View, look, look_or_empty, settle_customer
-from handlers.invoice import draft_of, finalize_period, is_due, number_invoices
+from handlers._settling import View, settle_customer, view_of
 from metering.decimals import text
-from metering.errors import Conflict, NotFound
+from metering.errors import Conflict
 from metering.meters import Key
-from portal.invoice import render
 
 
 def _view(customer: str) -> View:
-    return look_or_empty(name_of(customer), _live.live)
+    live = _live.live
+    return view_of(name_of(customer), live, live.clock())
 
 
 @router.get("/v1/customers/<customer>/credits")
@@ -114,85 +110,3 @@ def post_top_up(customer: str) -> Response[str]:
     settle_customer(name, live, live.clock(), change)
     attempt = live.ledger.attempt(name, request.id)
     return reply(attempt.as_json() if attempt else {}, created=bool(created))
-
-
-@router.get("/v1/customers/<customer>/invoices/draft")
-@needs("read")
-def get_draft(customer: str) -> Response[str]:
-    """The running period's invoice as it would be now."""
-    view = _view(customer)
-    running = next((period for period in view.wallet.periods if not period.closed), None)
-    if running is None:
-        raise NotFound("no period is running")
-    return reply(draft_of(view, running).as_json())
-
-
-@router.get("/v1/invoices")
-@needs("read")
-def list_invoices() -> Response[str]:
-    """Invoices without their lines, newest first: a customer's, drafts in grace included, or all numbered ones."""
-    status, customer = query("status"), query("customer")
-    rows = _of_customer(customer) if customer else _all()
-    return page_of_stream(rows, lambda row: not status or row["status"] == status)
-
-
-def _of_customer(customer: str) -> Iterator[Body]:
-    view = _view(customer)
-    for period in reversed([period for period in view.wallet.periods if period.closed]):
-        if is_due(view, waiting := draft_of(view, period)):
-            yield _head(waiting)
-    yield from map(_head, view.live.invoices.of_customer(view.wallet.customer))
-
-
-def _all() -> Iterator[Body]:
-    for _, invoice in _live.live.invoices.all(_prefix(), ""):
-        yield _head(invoice)
-
-
-def _head(invoice: Invoice) -> Body:
-    return {name: value for name, value in invoice.as_json().items() if name != "lines"}
-
-
-def _prefix() -> str:
-    return str(_live.live.issuer.get("invoice_prefix") or "")
-
-
-def _invoice_named(name: str) -> Invoice:
-    """An invoice by id or number: finalised, or the draft of an open period."""
-    live = _live.live
-    identity = live.invoices.id_of_number(_prefix(), name) or name
-    try:
-        return live.invoices.whole(identity)
-    except NotFound:
-        customer, _, _ = identity.rpartition(":")
-        view = look(customer, live, live.clock()) if customer in live.catalog.accounts([customer]) else None
-        for period in view.wallet.periods if view else ():
-            if view and invoice_id(customer, period.start) == identity:
-                return draft_of(view, period)
-        raise
-
-
-@router.get("/v1/invoices/<name>.html")
-@needs("read")
-def get_invoice_page(name: str) -> Response[str]:
-    """One invoice as a page that prints."""
-    return Response(200, "text/html; charset=utf-8", render(_invoice_named(name_of(name)).as_json()))
-
-
-@router.get("/v1/invoices/<name>")
-@needs("read")
-def get_invoice(name: str) -> Response[str]:
-    """One invoice."""
-    return reply(_invoice_named(name_of(name)).as_json())
-
-
-@router.post("/v1/invoices/<name>/finalize")
-@needs()
-def post_finalize(name: str) -> Response[str]:
-    """Finalise an ended period's invoice now, without waiting for the grace."""
-    live = _live.live
-    draft = _invoice_named(name_of(name))
-    if draft.status == "draft":
-        finalized = finalize_period(draft.customer, draft.period.start, live, live.clock(), skip_grace=True)
-        number_invoices([finalized] if finalized else [], live, live.clock())
-    return reply(live.invoices.whole(draft.id).as_json())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from adapters.items import ConditionFailed, Put
 from adapters.usage import Measured
 from billing.accounts import with_versions
+from billing.adjustments import adjustments_on, with_adjustments
 from billing.customers import Account, NoCurrency
 from billing.plans import Plan
 from billing.rating import Line, rate
@@ -64,8 +65,13 @@ class View:
         return settle(wallet, self.account, self.plans, self.usage, self.now)
 
     def lines(self, period: OpenPeriod) -> tuple[Line, ...]:
-        """The invoice lines of a period as of now."""
-        plan = self.plans[period.plan, period.version]
+        """The invoice lines of an open period as of now, with what earlier ones are adjusted by."""
+        adjustments = adjustments_on(self.wallet, period.start)
+        return with_adjustments(self.rated(period), adjustments, self.account.customer.timezone)
+
+    def rated(self, period: OpenPeriod) -> tuple[Line, ...]:
+        """What a period's own usage makes, as of now."""
+        plan = self.live.remembered.plan(period.plan, period.version)
         return rate(plan, self.usage(period.start, period.end, None), period.share, over=period.end <= self.now)
 
     def next_due(self) -> int | None:
@@ -75,8 +81,10 @@ class View:
         return self.settlement.due_at
 
 
-def look(customer: str, live: Live, now: int) -> View:
+def look(customer: str, live: Live, now: int, since: int | None = None) -> View:
     """Read a customer, strongly and in the order that law 5.4 asks for, and settle in memory.
+
+    With `since` the usage from then on is read too, for a concluded period that is opened again.
 
     Raises:
         NotFound: there is no such customer.
@@ -89,36 +97,31 @@ def look(customer: str, live: Live, now: int) -> View:
     )
     wallet = stored.wallet if stored else new_wallet(account, now)
     plans = {needed: live.remembered.plan(*needed) for needed in plans_needed(wallet, account)}
-    measured = _measured(wallet, account, now, live) if account.plans else Measured()
+    measured = _measured(wallet, account, now, live, since) if account.plans else Measured()
     view = View(
         live, account, plans, measured, max(now, wallet.settled_at), _unmoved(wallet), stored.due_at if stored else None
     )
     return replace(view, settlement=view.settle(wallet))
 
 
-def look_or_empty(customer: str, live: Live) -> View:
-    """`look` at a customer as of now; one that has no currency yet has nothing, and owes nothing.
+def view_of(customer: str, live: Live, now: int) -> View:
+    """What there is to show of a customer; of one without a currency yet, an empty wallet in none.
 
     Raises:
         NotFound: there is no such customer.
     """
-    now = live.clock()
     try:
         return look(customer, live, now)
     except NoCurrency:
-        return without_wallet(live.catalog.account(customer), live, now)
-
-
-def without_wallet(account: Account, live: Live, now: int) -> View:
-    """What is known of a customer that has no currency yet: an empty wallet, in none."""
-    return View(live, account, {}, Measured(), now, _unmoved(Wallet(account.customer.id, "", now)), None)
+        account = live.catalog.account(customer)
+        return View(live, account, {}, Measured(), now, _unmoved(Wallet(account.customer.id, "", now)), None)
 
 
 def _unmoved(wallet: Wallet) -> Settlement:
     return Settlement(wallet, {}, (), (), (), (), None, None, changed=False)
 
 
-def _measured(wallet: Wallet, account: Account, now: int, live: Live) -> Measured:
+def _measured(wallet: Wallet, account: Account, now: int, live: Live, since: int | None) -> Measured:
     """The usage from the first open period on, or from where the next one begins.
 
     Days may be read whole that end an hour before the wallet was settled: nothing looks into them any more. Those in
@@ -126,7 +129,7 @@ def _measured(wallet: Wallet, account: Account, now: int, live: Live) -> Measure
     """
     starts = [period.start for period in wallet.periods]
     opening = account.first_instant if wallet.opened_until is None else wallet.opened_until
-    starts += [] if opening is None else [opening]
+    starts += [each for each in (opening, since) if each is not None]
     start = min(starts, default=max(now, wallet.settled_at))
     cuts = [*starts, *(period.end for period in wallet.periods)]
     return live.usage.read(wallet.customer, start, None, wallet.settled_at - HOUR, cuts)
@@ -136,7 +139,9 @@ Change = Callable[[View], tuple[Wallet, Sequence[Put]] | None]
 """What to make of a settled wallet, and what else to write with it; None for nothing."""
 
 
-def settle_customer(customer: str, live: Live, now: int, change: Change | None = None) -> View:
+def settle_customer(
+    customer: str, live: Live, now: int, change: Change | None = None, since: int | None = None
+) -> View:
     """Move a customer's wallet to now and write it if it changed; then `change` it, and write that too.
 
     Whoever wrote it meanwhile wins, and this starts over from what they wrote: `change` may be called several times.
@@ -147,7 +152,7 @@ def settle_customer(customer: str, live: Live, now: int, change: Change | None =
         Unavailable: others kept writing it.
     """
     for _ in range(_ATTEMPTS):
-        view = look(customer, live, now)
+        view = look(customer, live, now, since)
         try:
             if _must_write(view):
                 live.ledger.commit(view.settlement, view.next_due(), live.grace_milliseconds)

@@ -13,7 +13,7 @@ from billing.wallet import Wallet, balance, revoke
 from handlers import _live
 from handlers._paging import page, page_of_stream, place
 from handlers._routes import Body, fault_at, name_of, needs, query, query_timezone, read_body, read_model, reply, router
-from handlers._settling import View, look_or_empty, settle_customer
+from handlers._settling import View, settle_customer, view_of
 from metering.decimals import text
 from metering.errors import Conflict, Invalid, NotFound
 from metering.times import format_time
@@ -23,7 +23,8 @@ from metering.times import format_time
 @needs("read")
 def get_access(customer: str) -> Response[str]:
     """Whether a customer may go on: not with `prepaid_only` and nothing left, a wallet without any credit included."""
-    view = look_or_empty(name_of(customer), _live.live)
+    live = _live.live
+    view = view_of(name_of(customer), live, live.clock())
     left = balance(view.wallet)
     return reply({"allowed": left > 0 or not view.account.customer.prepaid_only, "balance": text(left)})
 
@@ -86,7 +87,7 @@ def get_ledger(customer: str) -> Response[str]:
     Windows in which nothing moved are left out; the `amount`s of all rows sum to the balance either way.
     """
     live = _live.live
-    view = look_or_empty(name_of(customer), live)
+    view = view_of(name_of(customer), live, live.clock())
     unit, timezone = query("window"), query_timezone(view.account.customer.timezone)
     if not unit:
         return page_of_stream(live.ledger.entries(view.wallet, view.settlement.entries))

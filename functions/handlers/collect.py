@@ -19,11 +19,14 @@ def collect(invoice_id: str, live: Live, now: int) -> Invoice:
     """Bring an invoice to Stripe as its customer's `collection` says; every step is found done when it was.
 
     Raises:
-        Conflict: `stripe_total` when Stripe's total is not ours: nothing is finalised there.
+        Conflict: `stripe_total` when Stripe's total is not ours: nothing is finalised there; `stripe_paid` when an
+            invoice was paid that was voided here: a person has to refund it.
         Unavailable: an answer of Stripe is unknown; the same call again finds out.
     """
     invoice = live.invoices.whole(invoice_id)
     customer = live.catalog.account(invoice.customer).customer
+    if invoice.status == "void" and invoice.stripe_invoice:
+        _take_back(invoice, live)
     if invoice.status not in {"finalized", "past_due"} or not invoice.amount_due:
         return invoice
     if customer.collection == "none":
@@ -58,6 +61,13 @@ def _complete(invoice: Invoice, customer: Customer, live: Live, now: int) -> Inv
     elif theirs.status == "open":
         theirs = live.payments.send_invoice(stripe_id, f"{key}:send")
     return mirror(invoice, theirs, refused, live, now)
+
+
+def _take_back(invoice: Invoice, live: Live) -> None:
+    """Void at Stripe what is void here, so that nobody pays it."""
+    theirs = live.payments.void_invoice(str(invoice.stripe_invoice), f"invoice:{invoice.id}:void")
+    if theirs.status == "paid":
+        raise Conflict("the invoice was voided, and paid at Stripe before that was known there", "stripe_paid")
 
 
 def _items(invoice: Invoice) -> list[tuple[str, int]]:

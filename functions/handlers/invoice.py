@@ -2,13 +2,19 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from adapters.invoices import head_put
+from adapters.invoices import head_put, move_put
 from adapters.items import ConditionFailed, Put
-from adapters.ledger import SHARDS, EndedPeriod, concluded_period
-from billing.invoices import Invoice, draft, finalize, invoice_id
-from billing.wallet import OpenPeriod, Wallet, conclude
+from adapters.ledger import grant_put
+from adapters.periods import EndedPeriod, concluded_period
+from adapters.shards import SHARDS
+from billing.adjustments import Concluded, adjustments_on, invoiced_anew, remainder
+from billing.invoices import Invoice, draft, finalize, invoice_id, moved
+from billing.rating import subtotal
+from billing.wallet import OpenPeriod, Wallet, conclude, grant
 from handlers import _live
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
@@ -25,7 +31,7 @@ def draft_of(view: View, period: OpenPeriod) -> Invoice:
     """The invoice of an open period as of now."""
     plan = (period.plan, period.version)
     lines = view.lines(period)
-    return draft(view.account, plan, period.period, lines, period.credits_applied, view.live.issuer)
+    return draft(view.account, plan, period.period, lines, period.credits_applied, view.live.issuer, period.issue)
 
 
 def is_due(view: View, invoice: Invoice) -> bool:
@@ -43,8 +49,10 @@ def finalize_period(customer: str, start: int, live: Live, now: int, *, skip_gra
         Conflict: `period_open` before its end, `record_parked` while one waits.
         Unavailable: others kept writing the wallet.
     """
+    frozen: list[Invoice] = []
 
     def freeze(view: View) -> tuple[Wallet, list[Put]] | None:
+        frozen.clear()
         period = next((each for each in view.wallet.periods if each.start == start), None)
         if period is None:
             return None
@@ -53,23 +61,63 @@ def finalize_period(customer: str, start: int, live: Live, now: int, *, skip_gra
         if any(item["function"] in _METERING for item in live.outbox.parked(customer)):
             raise Conflict("a record of this customer is parked: redrive it first", "record_parked")
         wallet, _ = conclude(view.wallet, start)
-        return wallet, [concluded_period(customer, start), *_frozen(view, period, live)]
+        puts = _concluded(view, period)
+        invoice = finalize(draft_of(view, period), view.account, view.now)
+        if not is_due(view, invoice):
+            wallet, granting = _granted(view, wallet, invoice, invoice.id)
+            return wallet, [*puts, *granting]
+        frozen.append(invoice)
+        live.invoices.put_lines(invoice)
+        return wallet, [*puts, head_put(invoice)]
 
     settle_customer(customer, live, now, freeze)
-    return live.invoices.of_period(customer, start)
+    if frozen:
+        return frozen[0]
+    done = live.periods.concluded(customer, start)
+    return live.invoices.find(invoice_id(customer, start, done.period.issue)) if done else None
 
 
-def _frozen(view: View, period: OpenPeriod, live: Live) -> list[Put]:
-    """The head of a period's invoice, its lines written before; nothing where there is nothing to invoice."""
-    invoice = finalize(draft_of(view, period), view.account, view.now)
-    if not is_due(view, invoice):
-        return []
-    live.invoices.put_lines(invoice)
-    return [head_put(invoice)]
+def _concluded(view: View, period: OpenPeriod) -> list[Put]:
+    """What is kept of a period that is concluded, and of those that its invoice adjusts."""
+    customer, live = view.wallet.customer, view.live
+    kept = [Concluded(period, subtotal(view.rated(period)))]
+    for each in adjustments_on(view.wallet, period.start):
+        earlier = live.periods.concluded(customer, each.period)
+        kept += [invoiced_anew(earlier, each.amount)] if earlier else []
+    return [concluded_period(customer, each) for each in kept]
+
+
+def _granted(view: View, wallet: Wallet, invoice: Invoice, reference: str) -> tuple[Wallet, list[Put]]:
+    """The wallet with the credit for what adjustments left below zero, if they did."""
+    if not invoice.credit_granted:
+        return wallet, []
+    request = remainder(invoice.period.start, invoice.credit_granted, reference)
+    after = grant(wallet, request, view.now)
+    return after, [grant_put(wallet.customer, after.credits[-1], request)]
+
+
+def grant_remainder(invoice: Invoice, live: Live, now: int) -> None:
+    """Grant what adjustments left below zero, once, with the invoice's number as its reference.
+
+    Raises:
+        Unavailable: others kept writing the wallet.
+    """
+
+    def change(view: View) -> tuple[Wallet, list[Put]] | None:
+        head = live.invoices.head(invoice.id)
+        if head.credit is not None:
+            return None
+        wallet, puts = _granted(view, view.wallet, head, str(head.number))
+        return wallet, [*puts, move_put(head, replace(head, credit=wallet.credits[-1].id))]
+
+    settle_customer(invoice.customer, live, now, change)
 
 
 def number_invoices(invoices: Sequence[Invoice], live: Live, now: int) -> None:
-    """Give numbers, in the order in which they were finalised; a race with others starts over."""
+    """Give numbers, in the order in which they were finalised, and the credits that refer to them.
+
+    A race with others starts over.
+    """
     waiting = sorted(invoices, key=lambda invoice: (invoice.finalized_at or 0, invoice.id))
     prefix = str(live.issuer.get("invoice_prefix") or "")
     for start in range(0, len(waiting), _PACK):
@@ -79,19 +127,40 @@ def number_invoices(invoices: Sequence[Invoice], live: Live, now: int) -> None:
                 break
             except ConditionFailed:
                 continue
+    for invoice in waiting:
+        if invoice.credit_granted:
+            grant_remainder(live.invoices.head(invoice.id), live, now)
+
+
+def _lags(live: Live) -> bool:
+    """Whether usage may be on its way that its period's grace did not wait for: then every period waits."""
+    lag_milliseconds = live.lag.milliseconds()
+    if lag_milliseconds <= live.grace_milliseconds:
+        return False
+    logger.warning("not finalised yet", extra={"reason": "stream_lags", "lag_milliseconds": lag_milliseconds})
+    count("InvoicesWaiting")
+    return True
 
 
 def sweep(live: Live, now: int) -> None:
-    """Fan out what is due: periods to finalise, numbers to give, payments and top-ups that stood still."""
+    """Fan out what is due: periods to finalise, numbers and credits to give, payments and top-ups that stood still.
+
+    What was not paid in time is past due.
+    """
     due: list[EndedPeriod] = []
-    for shard in range(SHARDS):
-        due += live.ledger.due_periods(shard, now, _MOST_PER_SHARD)
+    for shard in range(0 if _lags(live) else SHARDS):
+        due += live.periods.due(shard, now, _MOST_PER_SHARD)
     packs: list[Any] = [
         {"periods": [[period.customer, period.start] for period in due[start : start + _PACK]]}
         for start in range(0, len(due), _PACK)
     ]
     live.queue("INVOICE").send(packs)
     number_invoices(live.invoices.unnumbered(now, _MOST_PER_SHARD), live, now)
+    for invoice in live.invoices.uncredited(now, _MOST_PER_SHARD):
+        grant_remainder(invoice, live, now)
+    for invoice in live.invoices.overdue(now, _MOST_PER_SHARD):
+        with suppress(ConditionFailed):  # it has just moved on
+            live.invoices.move(invoice, moved(invoice, "past_due", now), [], now)
     live.queue("TOP_UP").send(
         [
             {"customer": attempt.customer, "attempt": attempt.id}

@@ -1,58 +1,74 @@
-"""Usage stream, the rate queue and the minute: draw what is owed from each wallet. Laws 5.2, 5.4 and 5.9.
+"""Usage stream, the rate queue and the minute: draw what is owed from each wallet. Laws 5.2, 5.4, 5.7 and 5.9.
 
 Also what has to be looked at again though nothing arrives: customers without a plan, and what looked odd a minute ago.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from adapters import watches
-from adapters.ledger import SHARDS
+from adapters.shards import SHARDS
 from billing.customers import NoCurrency
+from billing.periods import Period
 from handlers import _live
+from handlers._adjusting import adjust, is_late
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
 from handlers._settling import settle_customer
 from handlers._watching import look_after, watch
 from metering.errors import NotFound
-from metering.times import hour_name
+from metering.times import DAY, HOUR, hour_name, hour_of_name
 
 _MOST_PER_SHARD = 1000
 _PACK = 25
 
+Touched = Mapping[str, Set[Period]]
+"""By customer, the hours and days in which usage changed."""
 
-def rate_customers(customers: Iterable[str], live: Live, now: int, begun: Collection[str] = ()) -> None:
+
+def rate_customers(touched: Touched, live: Live, now: int, begun: Collection[str] = ()) -> None:
     """Settle wallets; one that cannot be settled is parked, and its neighbours go on.
 
     Args:
-        customers: whose.
+        touched: whose, and where their usage changed.
         live: the surroundings.
         now: milliseconds.
         begun: of these customers an hour has begun, or sessions began or ended: without a plan they are watched too.
     """
-    _each(customers, "customers", lambda customer: rate_customer(customer, live, now, begun=customer in begun), live)
+
+    def message(customer: str) -> dict[str, Any]:
+        return {"customers": [customer], "touched": sorted([each.start, each.end] for each in touched[customer])}
+
+    _each(touched, message, lambda name: rate_customer(name, touched[name], live, now, begun=name in begun), live)
 
 
-def rate_customer(customer: str, live: Live, now: int, *, begun: bool = False) -> None:
+def rate_customer(customer: str, touched: Iterable[Period], live: Live, now: int, *, begun: bool = False) -> None:
     """Settle one wallet, and look after its sessions and days; without a plan that is the watch's, if anything begun.
+
+    Of usage that changed in a period that is concluded the next invoice is told.
 
     Raises:
         NotFound: there is no such customer.
     """
     try:
         view = settle_customer(customer, live, now)
-        planned = bool(view.account.plans)
     except NoCurrency:
-        planned = False
-    if planned:
+        view = None
+    if view and view.account.plans:
         look_after(view.account, view.measured, live, view.now)
+        late = [each for each in touched if is_late(view, each)]
+        if late:
+            adjust(customer, late, live, now)
     elif begun:
         watch(customer, live, now)
 
 
-def _each(customers: Iterable[str], kind: str, work: Callable[[str], None], live: Live) -> None:
-    """Do something for customers; one for whom it cannot be done is parked as a message of that kind."""
+def _each(
+    customers: Iterable[str], message: Callable[[str], dict[str, Any]], work: Callable[[str], None], live: Live
+) -> None:
+    """Do something for customers; one for whom it cannot be done is parked as a message of the queue."""
     for customer in sorted(set(customers)):
         try:
             work(customer)
@@ -61,8 +77,7 @@ def _each(customers: Iterable[str], kind: str, work: Callable[[str], None], live
         except UNPROCESSABLE as error:
             logger.exception("parked", extra={"customer": customer})
             count("ParkedRecords")
-            message = {"body": json.dumps({kind: [customer]})}
-            live.outbox.park(customer, "rate", message, str(error), live.clock())
+            live.outbox.park(customer, "rate", {"body": json.dumps(message(customer))}, str(error), live.clock())
 
 
 def poke_suspects(keys: Iterable[tuple[str, str]], live: Live, now: int) -> None:
@@ -96,12 +111,27 @@ def handler(event: dict[str, Any], _context: object) -> None:
     stream = [record for record in event["Records"] if "dynamodb" in record]
     packs = [json.loads(record["body"]) for record in event["Records"] if "dynamodb" not in record]
     watched = {customer for pack in packs for customer in pack.get("watched", ())}
-    customers = {_customer(record) for record in stream} | watched
-    customers.update(customer for pack in packs for customer in pack.get("customers", ()))
     now = live.clock()
-    rate_customers(customers, live, now, {_customer(record) for record in stream if _begins(record)})
-    _each(watched, "watched", lambda customer: watch(customer, live, now), live)
+    rate_customers(_touched(stream, packs, watched), live, now, {_customer(each) for each in stream if _begins(each)})
+    _each(watched, lambda name: {"watched": [name]}, lambda name: watch(name, live, now), live)
     poke_suspects([(pk, sk) for pack in packs for pk, sk in pack.get("suspects", ())], live, now)
+
+
+def _touched(stream: Iterable[dict[str, Any]], packs: Iterable[dict[str, Any]], watched: Iterable[str]) -> Touched:
+    touched: defaultdict[str, set[Period]] = defaultdict(set, {customer: set() for customer in watched})
+    for record in stream:
+        touched[_customer(record)].add(_interval(record["dynamodb"]["Keys"]["sk"]["S"]))
+    for pack in packs:
+        for customer in pack.get("customers", ()):
+            touched[customer] |= {Period(start, end) for start, end in pack.get("touched", ())}
+    return touched
+
+
+def _interval(sort: str) -> Period:
+    """The hour or day of a window, from its sort key."""
+    grain, name, _ = sort.split("#", 2)
+    start = hour_of_name(f"{name}T00" if grain == "day" else name)
+    return Period(start, start + (DAY if grain == "day" else HOUR))
 
 
 def _customer(record: dict[str, Any]) -> str:

@@ -10,22 +10,17 @@ import io
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import count
-from types import SimpleNamespace
 from typing import Any
 
-from adapters.bus import Bus
 from adapters.items import Item, string, to_wire
 from adapters.memory import MemoryTable
-from adapters.queues import Queue
-from adapters.remembered import Remembered
 from handlers import _live, aggregate, api, authorize, ingest, invoice, pair, rate, relay
-from handlers._live import Live
 from infra.benchmark.counting import CountingTable, Tally
+from infra.benchmark.environment import Environment
 from metering.packing import digest
 from metering.times import HOUR, MINUTE, floor, format_time, parse_time
 
@@ -62,38 +57,6 @@ _ENVIRONMENT = {
     "ISSUER": "{}",
     "BUS_NAME": "bus",
 }
-
-
-@dataclass
-class Environment(Live):
-    """What one environment of a function remembers, and the deployment around it."""
-
-    deployment: "Deployment | None" = None
-
-    @property
-    def around(self) -> "Deployment":
-        """The deployment that it belongs to."""
-        assert self.deployment is not None  # noqa: S101 - a dataclass's field after optional ones needs a default
-        return self.deployment
-
-    @cached_property
-    def clock(self) -> Callable[[], int]:
-        """The deployment's clock."""
-        return lambda: self.around.now
-
-    @cached_property
-    def remembered(self) -> Remembered:
-        """What it remembers, by the deployment's clock."""
-        return Remembered(self.catalog, monotonic=lambda: self.around.now / 1000)
-
-    @cached_property
-    def bus(self) -> Bus:
-        """A bus that counts."""
-        return Bus("bus", SimpleNamespace(put_events=self.around.put_events))  # type: ignore[arg-type]  # all that is called
-
-    def queue(self, name: str) -> Queue:
-        """A queue that counts, and keeps its messages until they are delivered."""
-        return Queue(name, SimpleNamespace(send_message_batch=self.around.send))  # type: ignore[arg-type]  # all that is called
 
 
 @dataclass

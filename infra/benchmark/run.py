@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from adapters.items import Item, binary, string
 from adapters.keys import Keys
-from adapters.ledger import shard_of
+from adapters.shards import shard_of
 from billing.packing import pack, unpack
 from handlers import _door
 from infra.benchmark.deployment import Deployment

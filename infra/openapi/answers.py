@@ -221,6 +221,13 @@ class TopUpRow(Answer):
     reason: str | None
 
 
+class InvoicePeriod(Answer):
+    """From `start` up to and without `end`."""
+
+    start: Time
+    end: Time
+
+
 class InvoiceLine(Answer):
     """One line of an invoice, able to explain itself."""
 
@@ -235,13 +242,9 @@ class InvoiceLine(Answer):
     tiers: list[dict[str, str | None]]
     dimensions: Dimensions
     unpriced: bool = False
-
-
-class InvoicePeriod(Answer):
-    """From `start` up to and without `end`."""
-
-    start: Time
-    end: Time
+    period: Annotated[
+        InvoicePeriod | None, Field(description="Of an adjustment: the earlier period whose usage changed.")
+    ] = None
 
 
 class PlanVersion(Answer):
@@ -275,6 +278,8 @@ class InvoiceHead(Answer):
     paid_at: Time | None
     stripe_invoice: str | None
     hosted_invoice_url: str | None
+    credit_granted: Annotated[Decimal, Field(description="What adjustments left below zero: it becomes a credit.")]
+    credit: Annotated[str | None, Field(description="The id of that credit.")]
 
 
 class Invoice(InvoiceHead):

@@ -14,6 +14,7 @@ from billing.credits import CreditRequest, RevocationRequest
 from billing.customers import Customer
 from billing.plans import Plan
 from billing.what_if import WhatIfRequest
+from handlers._invoice_routes import VoidRequest
 from handlers._money_routes import TopUpRequest
 from infra.openapi import answers, wallet_answers
 from metering.bodies import EventBody, Said
@@ -71,6 +72,7 @@ _BODIES: Mapping[str, Any] = {
     "RevocationRequest": RevocationRequest,
     "TopUpRequest": TopUpRequest,
     "WhatIfRequest": WhatIfRequest,
+    "VoidRequest": VoidRequest,
     "Event": EventBody,
     "EventData": Said,
     "CloudEvent": CloudEventBody,
@@ -92,6 +94,7 @@ _SAID = {
     "WhatIfRequest": "Another plan, and the period: its first instant, or the id or number of its invoice; the running "
     "one unless told. The meters of a plan that is written out need not exist.",
     "TopUpRequest": "How much credit to buy.",
+    "VoidRequest": "Whether the period is to be invoiced anew.",
 }
 
 

@@ -7,18 +7,22 @@ from typing import Any
 import pytest
 
 from adapters.items import ConditionFailed, Put, Table
-from adapters.ledger import Ledger, attempt_put, concluded_period, grant_put, shard_of
+from adapters.ledger import Ledger, attempt_put, grant_put
 from adapters.memory import MemoryTable
+from adapters.periods import Periods, concluded_period
+from adapters.shards import shard_of
+from billing.adjustments import Concluded
 from billing.credits import CreditRequest
 from billing.settlement import Settlement
 from billing.top_ups import Attempt, moved
-from billing.wallet import grant
+from billing.wallet import OpenPeriod, grant
 from metering.times import HOUR, MINUTE
 from tests.adapters.conftest import Bench
 from tests.billing.histories import START, History, account, at
 
 ATTEMPT = Attempt("acme:1", "acme", "USD", Decimal("50.00"), Decimal("9.5"), "requested", START, START)
 SHARD = shard_of("acme")
+CONCLUDED = Concluded(OpenPeriod(START, START + 1, START + 1, 1, "serverless", 1), Decimal("1.50"))
 
 
 def settled(**customer: Any) -> Settlement:
@@ -132,13 +136,12 @@ def test_a_period_that_ended_is_due_after_its_grace_until_it_is_concluded(table:
     made = history.look(at("12-01T00:05"))
     commit(ledger, made)
     end = at("12-01T00:00")
-    assert ledger.due_periods(SHARD, end + HOUR - 1, 10) == []
-    (ended,) = ledger.due_periods(SHARD, end + HOUR, 10)
+    assert Periods(table).due(SHARD, end + HOUR - 1, 10) == []
+    (ended,) = Periods(table).due(SHARD, end + HOUR, 10)
     assert (ended.customer, ended.start, ended.due_at) == ("acme", START, end + HOUR)
-    assert ledger.period("acme", START) == ended
-    table.put(concluded_period("acme", START))
-    assert ledger.due_periods(SHARD, end + HOUR, 10) == []
-    assert ledger.period("acme", START) is None
+    table.put(concluded_period("acme", CONCLUDED))
+    assert Periods(table).due(SHARD, end + HOUR, 10) == []
+    assert Periods(table).concluded("acme", START) == CONCLUDED
 
 
 class Behind(MemoryTable):
@@ -163,9 +166,9 @@ def test_an_index_that_is_a_moment_behind_lists_nothing_that_is_done() -> None:
     table = Behind()
     ledger = Ledger(table)
     commit(ledger, History(account(), events=[(at("02T10:10"), "3")]).look(at("12-01T00:05")))
-    table.put(concluded_period("acme", START))
+    table.put(concluded_period("acme", CONCLUDED))
     assert table.due(f"period#{SHARD:02d}", at("12-02T00:00"), 10) == [("acme", "period#2026-11-01T00:00:00Z")]
-    assert ledger.due_periods(SHARD, at("12-02T00:00"), 10) == []
+    assert Periods(table).due(SHARD, at("12-02T00:00"), 10) == []
 
 
 def test_what_makes_a_customer_impossible_to_delete(table: Table) -> None:

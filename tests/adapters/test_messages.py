@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from adapters.bus import Bus
+from adapters.lag import Lag
 from adapters.outbox import outbox_item
 from adapters.queues import Queue
 from adapters.secrets import Secret
@@ -131,3 +133,19 @@ def test_a_secret_is_read_once_in_five_minutes_and_anew_once_it_was_refused(
     assert secret.stripe_api_key() == "sk_1"
     now[0] += 1
     assert secret.stripe_api_key() == "sk_2"
+
+
+def test_how_far_consumers_are_behind_is_the_greatest_of_what_lambda_measured_lately(aws: Clients) -> None:
+    watch = aws("cloudwatch")
+    lag = Lag(["one", "other"], watch)
+    assert lag.milliseconds() == 0
+    now = datetime.now(UTC)
+    for function, minutes, age in (("one", 1, 5), ("other", 2, 7000), ("other", 40, 9999), ("third", 1, 8888)):
+        metric = {
+            "MetricName": "IteratorAge",
+            "Dimensions": [{"Name": "FunctionName", "Value": function}],
+            "Timestamp": now - timedelta(minutes=minutes),
+            "Value": age,
+        }
+        watch.put_metric_data(Namespace="AWS/Lambda", MetricData=[metric])
+    assert lag.milliseconds() == 7000

@@ -6,7 +6,8 @@ import pytest
 
 from adapters.events import EdgeKey
 from adapters.items import Table
-from adapters.ledger import Ledger, shard_of
+from adapters.ledger import Ledger
+from adapters.shards import shard_of
 from adapters.watches import PATIENCE, SHARDS, Suspect, Watches, suspect_of
 from billing.settlement import Announcement
 from metering.packing import digest

@@ -9,16 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.customers import PlanChange
 from billing.periods import PeriodUnit
 from billing.plans import Plan
-from billing.timeline import opened_period
 from billing.wallet import OpenPeriod
-from billing.what_if import Comparison, Piece, WhatIfRequest, check_currency, past_period, pieces, side
+from billing.what_if import Comparison, Piece, WhatIfRequest, check_currency, pieces, side
 from metering.errors import Conflict
-from metering.times import DAY, HOUR, format_time
+from metering.times import DAY, HOUR
 from metering.windows import Usage
-from tests.billing.histories import START, account, at, plan
+from tests.billing.histories import START, History, account, at, plan
 
 NOW = at("12-10T00:00")
 zones = st.sampled_from(["UTC", "Europe/Berlin", "America/Santiago", "Asia/Kathmandu"])
@@ -37,7 +35,9 @@ def usage_of(events: Sequence[tuple[int, int]]) -> Callable[[int, int], list[Usa
 
 
 def first_period(own: Plan, **customer: Any) -> OpenPeriod:
-    return opened_period(account(**customer), {("p", 1): own}, START)
+    history = History(account(**customer), plans=[own])
+    history.look(START)
+    return history.wallet.periods[0]
 
 
 def compared(own: Plan, other: Plan, events: Sequence[tuple[int, int]], now: int = NOW) -> tuple[str, str]:
@@ -98,7 +98,7 @@ def test_the_pieces_of_a_period_follow_one_another_and_have_their_shares(
 ) -> None:
     own, other = plan(period=own_unit), plan(period=other_unit)
     customer = account(timezone=timezone, anchor_day=anchor_day)
-    period = opened_period(customer, {("p", 1): own}, START)
+    period = first_period(own, timezone=timezone, anchor_day=anchor_day)
     cut = list(pieces(period, customer, own, other))
     assert (cut[0].period.start, cut[-1].period.end) == (period.start, period.end)
     assert all(before.period.end == after.period.start for before, after in pairwise(cut))
@@ -111,27 +111,6 @@ def test_usage_without_fees_costs_the_same_however_the_calendar_cuts_it() -> Non
     for unit in get_args(PeriodUnit):
         own, other = compared(plan(), plan(period=unit), events)
         assert own == other
-
-
-CHANGES = (PlanChange(START, "p", 1), PlanChange(at("12-05T00:00"), "q", 1))
-
-
-@pytest.mark.parametrize(
-    ("start", "expected"),
-    [
-        (START, "2026-12-01T00:00:00Z"),
-        (at("12-01T00:00"), "2026-12-05T00:00:00Z"),
-        (at("12-05T00:00"), "2026-12-06T00:00:00Z"),
-        (at("12-06T00:00"), "2026-12-07T00:00:00Z"),
-        (at("02T00:00"), None),
-        (at("12-05T12:00"), None),
-        (at("12-08T00:00"), None),
-    ],
-)
-def test_a_past_period_is_found_by_its_start(start: int, expected: str | None) -> None:
-    customer = account(CHANGES, ends_at=at("12-08T00:00"))
-    found = past_period(customer, {("p", 1): plan(), ("q", 1): plan("q", period="day")}, start)
-    assert (found and format_time(found.end)) == expected
 
 
 def test_a_plan_in_another_currency_is_not_compared() -> None:

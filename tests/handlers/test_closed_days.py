@@ -83,7 +83,7 @@ def test_a_wallet_that_was_settled_before_the_day_was_reached_is_settled_again(
 def test_settling_reads_days_and_closes_none_twice(closed: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     again: list[int] = []
     monkeypatch.setattr(closed.usage, "close_day", lambda _, day: again.append(day))
-    rate.rate_customer("acme", closed, closed.now)
+    rate.rate_customer("acme", (), closed, closed.now)
     assert again == []
     read = closed.usage.read("acme", TODAY + DAY, None, closed.now - HOUR)
     assert len(read.slots["requests"]) == 6 + 15

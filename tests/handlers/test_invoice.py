@@ -43,6 +43,15 @@ def test_an_invoice_is_a_draft_until_its_grace_is_over_and_late_usage_counts_til
     assert shown(month, "TX-000001") == frozen
 
 
+def test_no_period_is_finalised_while_a_stream_lags_by_more_than_the_grace(month: Street) -> None:
+    month.lags += [5, 61 * MINUTE]
+    month.advance("2026-12-01T01:00:00Z")
+    assert shown(month)["status"] == "draft"
+    month.lags[:] = [60 * MINUTE]
+    month.advance("2026-12-01T02:00:00Z")
+    assert shown(month)["status"] == "finalized"
+
+
 def test_finalising_by_hand_skips_the_grace_and_never_the_period(month: Street) -> None:
     status, answer = month.call("POST", f"/v1/invoices/{NOVEMBER}/finalize")
     assert (status, answer["code"]) == (409, "period_open")

@@ -182,6 +182,7 @@ def happen(street: Street, witness: Witness) -> None:
         assert call("POST", "/v1/customers/acme/top_ups", {"id": "t1", "amount": "5"})[0] == status
         assert call("POST", "/v1/customers/acme/credits/c1/revoke", {"id": "r1", "amount": "1"})[0] == status
     assert call("POST", "/v1/api_keys", {"id": "k", "scopes": ["read"]})[0] == 201
+    unpaid = f"/v1/invoices/{call('GET', '/v1/customers/beta/invoices/draft')[1]['id']}"
     draft = f"/v1/invoices/{call('GET', '/v1/customers/acme/invoices/draft')[1]['id']}/finalize"
     for method, path, body in (
         ("POST", "/v1/api_keys", {"id": "k", "scopes": ["read"]}),
@@ -198,6 +199,14 @@ def happen(street: Street, witness: Witness) -> None:
     assert call("GET", "/v1/sessions", customer="acme", meter="runtime", status="open")[1]["rows"]
     street.now = NOW + 11 * DAY
     assert call("POST", draft)[0] == 200
+    assert call("POST", f"{unpaid}/finalize")[0] == 200
+    for what, reissue in (("retry", False), ("void", True), ("void", False)):
+        assert call("POST", f"{unpaid}/{what}", {"reissue": reissue} if what == "void" else None)[0] == 200
+    for what in ("mark_uncollectible", "mark_paid"):
+        assert call("POST", f"{unpaid}-2/{what}")[0] == 200
+    for invoice, what in ((unpaid, "retry"), (unpaid, "mark_paid"), (unpaid, "mark_uncollectible")):
+        assert call("POST", f"{invoice}/{what}")[0] == 409
+    assert call("POST", f"{unpaid}-2/void", {})[1]["code"] == "invoice_paid"
 
 
 def look(witness: Witness) -> None:

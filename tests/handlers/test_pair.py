@@ -1,7 +1,6 @@
 """Starts and stops become sessions, whatever comes when; what cannot be paired is parked alone. Law 4.5."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -9,7 +8,7 @@ from adapters.remembered import Remembered
 from adapters.usage import Usage
 from handlers import pair
 from metering.errors import Unavailable
-from metering.times import DAY, HOUR, MINUTE, format_time
+from metering.times import HOUR, MINUTE, format_time
 from tests.handlers.street import NOW, Street, edge, used
 
 
@@ -17,34 +16,6 @@ def sessions(street: Street, **query: str) -> list[tuple[str, str | None, str, s
     given = {"customer": "acme", "meter": "runtime", **query}
     rows = street.does("GET", "/v1/sessions", query=given)["rows"]
     return [(row["start"][11:16], row["end"] and row["end"][11:16], row["closed_by"], row["quantity"]) for row in rows]
-
-
-@pytest.mark.parametrize(
-    ("edges", "expected"),
-    [
-        ([edge("start", 5), edge("stop", 35)], [("15:05", "15:35", "stop", "3600000")]),
-        ([edge("stop", 35), edge("start", 5)], [("15:05", "15:35", "stop", "3600000")]),
-        ([edge("start", 5)], [("15:05", None, "open", "6600000")]),
-        ([edge("stop", 35)], [("15:35", "15:35", "orphan", "0")]),
-        (
-            [edge("start", 5), edge("start", 20), edge("stop", 35)],
-            [("15:20", "15:35", "stop", "1800000"), ("15:05", "15:20", "start", "1800000")],
-        ),
-        ([edge("start", 5), edge("stop", 5)], [("15:05", "15:05", "stop", "0")]),
-        ([edge("start", -420)], [("08:00", "14:00", "max_duration", "43200000")]),
-        ([edge("start", 5), edge("start", 5, revision=1, void=True)], []),
-    ],
-)
-def test_edges_become_sessions_all_at_once_or_one_by_one(
-    street: Street, edges: list[dict[str, Any]], expected: list[Any]
-) -> None:
-    for each in edges:
-        street.post(each)
-        street.flow()
-    assert sessions(street) == expected
-    street.post(*edges)
-    street.flow()
-    assert sessions(street) == expected
 
 
 def test_a_session_is_billed_while_it_runs_and_by_its_stop_once_it_came(street: Street) -> None:
@@ -92,27 +63,6 @@ def test_a_poke_is_computed_from_the_customer_as_it_is_and_not_as_it_is_remember
     street.now = NOW + 2 * HOUR
     street.minute()
     assert sessions(street) == [("15:00", "17:00", "ends_at", "14400000")]
-
-
-def test_a_session_over_midnight_is_in_every_hour_that_it_touches(street: Street) -> None:
-    street.now = NOW + DAY
-    street.post(edge("start", 9 * 60 - 90, vm="night"), edge("stop", 9 * 60 + 90, vm="night"))
-    street.flow()
-    rows = street.does(
-        "GET",
-        "/v1/usage",
-        query={"customer": "acme", "meter": "runtime", "window": "hour", "group_by": "provider"},
-    )["rows"]
-    assert [(row["start"][8:13], row["quantity"], row["events"]) for row in rows] == [
-        ("20T22", "3600000", 1),
-        ("20T23", "7200000", 0),
-        ("21T00", "7200000", 0),
-        ("21T01", "3600000", 0),
-    ]
-    street.post(edge("stop", 9 * 60 - 60, vm="night"))
-    street.flow()
-    answer = street.does("GET", "/v1/usage", query={"customer": "acme", "meter": "runtime"})
-    assert [row["quantity"] for row in answer["rows"]] == ["3600000"]
 
 
 def test_two_contents_of_one_edge_are_told_as_a_conflict(street: Street) -> None:

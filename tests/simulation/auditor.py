@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from random import Random
 from typing import Any
 
-from metering.times import DAY, HOUR, format_time
-from taximeter.scenario import read
-from taximeter.simulate import simulate
-from tests.simulation.catalogue import DURATIONS, METERS, PLANS, Json
+from billing.spans import Grid, SpanUnit
+from metering.decimals import text
+from metering.times import DAY, HOUR, QUARTER, floor, format_time
+from tests.simulation.catalogue import DURATIONS, METERS, TIME_ZONES, Json
+from tests.simulation.record import Expected
 
 Ask = Callable[[str, Mapping[str, str]], tuple[int, Any]]
 """GET a path of a running system with a query; gives the status and the body."""
@@ -16,12 +18,6 @@ Ask = Callable[[str, Mapping[str, str]], tuple[int, Any]]
 _SESSION = ("meter", "key", "start", "end", "closed_by", "quantity")
 _BILL = ("period", "plan", "lines", "subtotal", "currency", "bill_to")
 _PAYMENT = ("credits_applied", "tax", "total", "amount_due")
-
-
-def simulated(customers: Sequence[Json], events: Sequence[Json], now: int) -> Json:
-    """What the pure function says, from a scenario written and read as users do."""
-    scenario = {"meters": METERS, "plans": PLANS, "customers": list(customers), "events": list(events), "now": now}
-    return simulate(read(json.dumps(scenario)))
 
 
 def rows(ask: Ask, path: str, **query: str) -> list[Any]:
@@ -37,28 +33,40 @@ def rows(ask: Ask, path: str, **query: str) -> list[Any]:
         after = {"next": answer["next"]}
 
 
-def usage_told(ask: Ask, customer: str, now: int, window: str = "total") -> list[Json]:
-    """Usage by meter and combination of all its dimensions, in the form of a simulation's."""
-    told = []
-    for meter in METERS:
-        asked = {"customer": customer, "meter": meter["key"], "window": window, "limit": "1000"}
-        asked |= {"from": format_time(now - 90 * DAY), "to": format_time(now + HOUR)}
-        asked |= {"group_by": ",".join(meter.get("dimensions", []))}
-        told += [
-            {"meter": meter["key"], **{name: row[name] for name in ("dimensions", "quantity", "events")}}
-            for row in rows(ask, "/v1/usage", **asked)
-        ]
-    return told
+def usage_told(ask: Ask, customer: str, grid: Grid) -> list[Json]:
+    """Usage by meter, window and combination of all the meter's dimensions."""
+    asked = {"customer": customer, "window": grid.unit, "timezone": grid.timezone, "limit": "1000"}
+    asked |= {"from": format_time(grid.start), "to": format_time(grid.end)}
+    return [
+        {"meter": meter["key"], **row}
+        for meter in METERS
+        for row in rows(ask, "/v1/usage", meter=meter["key"], group_by=",".join(meter.get("dimensions", [])), **asked)
+    ]
+
+
+def usage_expected(expected: Expected, grid: Grid) -> list[Json]:
+    """The same, of the pure function: each window folded for itself."""
+    return [
+        {
+            "meter": row.meter,
+            "start": format_time(window.start),
+            "end": format_time(window.end),
+            "dimensions": dict(row.dimensions),
+            "quantity": text(row.quantity),
+            "events": row.events,
+        }
+        for window in grid.windows(grid.start)
+        for row in expected.known.usage(window.start, window.end, None, expected.now)
+    ]
 
 
 def sessions_told(ask: Ask, customer: str, now: int) -> list[Json]:
-    """The sessions that count, in the form of a simulation's."""
+    """All sessions, and the stops that ended none, in the form of a simulation's sessions."""
     asked = {"customer": customer, "from": format_time(now - 90 * DAY), "limit": "1000"}
     return [
         {name: row[name] for name in _SESSION}
         for meter in DURATIONS
         for row in rows(ask, "/v1/sessions", meter=meter, **asked)
-        if row["closed_by"] != "orphan"
     ]
 
 
@@ -96,10 +104,37 @@ def same(what: str, told: Sequence[Any], expected: Sequence[Any]) -> None:
     assert told == expected, f"{what}: told {json.dumps(more, indent=1)}, expected {json.dumps(less, indent=1)}"
 
 
-def check_metering(ask: Ask, customer: str, expected: Json, now: int) -> None:
-    """Usage by meter and combination, and the sessions."""
-    same(f"usage of {customer}", ordered(usage_told(ask, customer, now)), ordered(expected["usage"]))
-    same(f"sessions of {customer}", ordered(sessions_told(ask, customer, now)), ordered(expected["sessions"]))
+def check_metering(ask: Ask, customer: str, expected: Expected, random: Random | None = None) -> None:
+    """Usage by meter and combination, as a whole and window by window, and the sessions."""
+    now, told = expected.now, expected.told
+    whole = Grid("total", "UTC", floor(now - 90 * DAY, QUARTER), floor(now, QUARTER) + HOUR)
+    total = [
+        {name: row[name] for name in ("meter", "dimensions", "quantity", "events")}
+        for row in usage_told(ask, customer, whole)
+    ]
+    same(f"usage of {customer}", ordered(total), ordered(told["usage"]))
+    same(f"sessions of {customer}", ordered(sessions_told(ask, customer, now)), ordered(told["sessions"]))
+    for grid in grids(now, random) if told["usage"] else ():
+        same(
+            f"usage of {customer} in {grid}",
+            ordered(usage_told(ask, customer, grid)),
+            ordered(usage_expected(expected, grid)),
+        )
+
+
+def grids(now: int, random: Random | None = None) -> list[Grid]:
+    """Windows of every length around now, in some time zone; with `random`, from and to any quarter of an hour."""
+    chance = random or Random(0)  # noqa: S311 - what it does can be repeated
+    lengths: list[tuple[SpanUnit, int]] = [("hour", 2 * DAY), ("day", 36 * DAY), ("month", 70 * DAY), ("total", DAY)]
+    return [
+        Grid(
+            unit,
+            chance.choice(TIME_ZONES),
+            floor(now - length, QUARTER) + chance.randrange(96) * QUARTER,
+            floor(now, QUARTER) + chance.choice((HOUR, -QUARTER)),
+        )
+        for unit, length in lengths
+    ]
 
 
 def check_bills(ask: Ask, customer: str, expected: Json, *, ended: bool) -> None:

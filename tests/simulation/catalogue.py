@@ -25,6 +25,7 @@ METERS: list[Json] = [
     },
     {"key": "lease", "aggregation": "duration", "session": ["vm", "region"], "round_up": "15m"},
 ]
+TIME_ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/St_Johns", "Australia/Lord_Howe")
 DURATIONS = tuple(meter["key"] for meter in METERS if meter["aggregation"] == "duration")
 
 

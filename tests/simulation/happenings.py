@@ -1,5 +1,7 @@
 """What may happen in a world: hard times, events of every meter, and what corrects or contradicts them."""
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 
 from metering.times import DAY, HOUR, MINUTE, QUARTER, SECOND, floor, format_time, parse_time
@@ -39,13 +41,13 @@ def _in_kolkata(instant: int) -> str:
 
 
 @st.composite
-def events(draw: st.DrawFn, now: int, at: int | None = None) -> Json:
-    """An event of any customer and meter."""
-    meter = draw(st.sampled_from(METERS))
+def events(draw: st.DrawFn, names: Sequence[str], now: int, at: int | None = None) -> Json:
+    """An event of one of these customers and of any meter, every other one an edge of one of a few sessions."""
+    meter = draw(st.sampled_from([each for each in METERS if "session" in each] if draw(st.booleans()) else METERS))
     instant = draw(instants(now)) if at is None else at
     event: Json = {
         "id": draw(st.sampled_from(("a", "b", "c"))),
-        "customer": draw(st.sampled_from(NAMES)),
+        "customer": draw(st.sampled_from(names)),
         "meter": meter["key"],
         "timestamp": draw(written(instant)),
         "dimensions": draw(dimensions(meter)),
@@ -62,7 +64,7 @@ def events(draw: st.DrawFn, now: int, at: int | None = None) -> Json:
 @st.composite
 def dimensions(draw: st.DrawFn, meter: Json) -> Json:
     """Dimensions that a meter asks for, some that it declares, and one that nobody knows."""
-    given: Json = {name: draw(st.sampled_from(("1", "2"))) for name in meter.get("session", [])}
+    given: Json = {name: draw(st.sampled_from(("1", "1", "2"))) for name in meter.get("session", [])}
     for name, values in (("provider", ("aws", "azure")), ("region", ("eu", ""))):
         if name in meter.get("session", []) or draw(st.booleans()):
             given[name] = draw(st.sampled_from(values))

@@ -13,26 +13,20 @@ from metering.times import format_time, parse_time
 from tests.handlers.street import CONSUMERS, Crash, Street
 from tests.simulation import auditor
 from tests.simulation.catalogue import METERS, PLANS, Json, customers
-
-# Only a deployment knows of its acceptance window; `simulate` takes events of any age.
-_OF_THE_WINDOW = {"timestamp_too_old", "timestamp_in_future"}
+from tests.simulation.record import Record
 
 
 class World:
     """A deployment in memory and what `simulate` is told of it.
 
     Attributes:
-        accepted: every event that was not refused for its age, as often as it was sent.
-        verdicts: of each refused event its id, code and detail.
-        written: what was written of customers, in order, as a scenario has it.
+        record: what it was told.
         settled_late: the customers of whom something came after the period that it belongs to was finalised.
     """
 
     def __init__(self, begin: int) -> None:
         self.street = Street(now=begin)
-        self.accepted: list[Json] = []
-        self.verdicts: set[tuple[str, str, str]] = set()
-        self.written: list[Json] = []
+        self.record = Record()
         self.settled_late: set[str] = set()
         self._patch = pytest.MonkeyPatch()
         self._patch.setattr(_door.metrics.provider, "namespace", "Taximeter")
@@ -44,7 +38,7 @@ class World:
             self.street.does("PUT", f"/v1/plans/{plan['key']}", plan)
         for name, body in customers(begin).items():
             self.street.does("PUT", f"/v1/customers/{name}", body)
-            self.written.append({"id": name, **body})
+            self.record.written.append({"id": name, **body})
 
     def close(self) -> None:
         """Give the handlers their own surroundings back."""
@@ -75,17 +69,8 @@ class World:
         answers: list[Json] = []
         finalised = {each["customer"]: self._finalised(each["customer"]) for each in events}
         self.survive(lambda: answers.append(self.street.post(*events)), writes_left, answer_lost=answer_lost)
-        told = json.loads(answers[-1]["body"])
-        refused = {each["index"]: each for each in told["rejected"]}
-        assert told["accepted"] == len(events) - len(refused)
-        for index, event in enumerate(events):
-            reason = refused.get(index)
-            if reason and reason["code"] in _OF_THE_WINDOW:
-                continue
-            self.accepted.append(event)
-            if reason:
-                self.verdicts.add((reason["id"], reason["code"], reason["detail"]))
-            elif parse_time(event["timestamp"]) < finalised[event["customer"]]:
+        for event in self.record.take(events, json.loads(answers[-1]["body"])):
+            if parse_time(event["timestamp"]) < finalised[event["customer"]]:
                 self.settled_late.add(event["customer"])
 
     def _finalised(self, customer: str) -> int:
@@ -96,7 +81,7 @@ class World:
     def patch(self, customer: str, body: Json) -> None:
         """Change a customer."""
         self.street.does("PATCH", f"/v1/customers/{customer}", body)
-        self.written.append({"id": customer, **body})
+        self.record.written.append({"id": customer, **body})
 
     def grant(self, customer: str, credit: Json, writes_left: int | None = None) -> None:
         """Give a customer a credit."""
@@ -108,7 +93,7 @@ class World:
             assert status in (200, 201)
 
         self.survive(give, writes_left)
-        self.written.append({"id": customer, "credits": [credit]})
+        self.record.written.append({"id": customer, "credits": [credit]})
 
     def deliver_something(self, random: Random) -> None:
         """Give one consumer a batch of what waits for it, in any order; maybe the batch comes again."""
@@ -127,28 +112,17 @@ class World:
         self.street.flow(random)
         self.street.minute()
 
-    def expected(self, random: Random | None = None) -> Json:
-        """What the pure function says of all this now."""
-        events = list(self.accepted)
-        if random:
-            random.shuffle(events)
-        return auditor.simulated(self.written, events, self.now)
-
     def check(self, random: Random | None = None, *, money: bool = False) -> None:
         """Lay both beside each other, once everything has arrived."""
         self.settle(random)
-        expected = self.expected(random)
-        told = {(each["id"], each["code"], each["detail"]) for each in expected["rejected"]}
-        assert told == self.verdicts
-        assert not any(self.street.parked(customer) for customer in expected["customers"])
-        for customer, of_customer in expected["customers"].items():
-            auditor.check_metering(self.ask, customer, of_customer, self.now)
+        for customer, expected in self.record.expected(self.now, random).items():
+            assert not self.street.parked(customer)
+            auditor.check_metering(self.ask, customer, expected, random)
             if customer != "free":
-                ended = customer not in self.settled_late
-                auditor.check_bills(self.ask, customer, of_customer, ended=ended)
+                auditor.check_bills(self.ask, customer, expected.told, ended=customer not in self.settled_late)
                 auditor.check_ledger(self.ask, customer)
                 if money:
-                    auditor.check_money(self.ask, customer, of_customer)
+                    auditor.check_money(self.ask, customer, expected.told)
 
     def __repr__(self) -> str:
         return f"a world at {format_time(self.now)}"

@@ -1,0 +1,66 @@
+"""Usage that changes after its period was concluded: what the next invoice is to carry for it. Law 5.7."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from adapters.items import Put
+from adapters.periods import due_period
+from billing.adjustments import Concluded, adjusted, closing_period
+from billing.periods import Period
+from billing.rating import subtotal
+from billing.wallet import Wallet
+from handlers._live import Live
+from handlers._settling import View, settle_customer
+from metering.times import HOUR, MINUTE, floor
+
+
+def is_late(view: View, touched: Period) -> bool:
+    """Whether usage changed before everything that the wallet still looks at."""
+    wallet = view.wallet
+    opening = [] if wallet.opened_until is None else [wallet.opened_until]
+    return touched.start < min([*(period.start for period in wallet.periods), *opening], default=touched.start)
+
+
+def adjust(customer: str, touched: Iterable[Period], live: Live, now: int) -> None:
+    """Rate the concluded periods again in which usage changed, and SET what they are to be adjusted by.
+
+    Raises:
+        NotFound, NoCurrency: there is no such customer, or nothing to charge it in.
+        Unavailable: others kept writing the wallet.
+    """
+    intervals = sorted(touched, key=lambda each: each.start)
+
+    def change(view: View) -> tuple[Wallet, Sequence[Put]] | None:
+        # Read after the wallet: whoever invoices an adjustment meanwhile writes the wallet too, and this starts over.
+        found = {
+            concluded.period.start: concluded
+            for each in intervals
+            for concluded in live.periods.concluded_between(customer, each.start, each.end)
+        }
+        wallet = view.wallet
+        for concluded in found.values():
+            wallet = adjusted(wallet, concluded, subtotal(_as_known(view, concluded).rated(concluded.period)))
+        return _invoiced_somewhere(wallet, view, list(found.values())) if wallet != view.wallet else None
+
+    settle_customer(customer, live, now, change)
+
+
+def _as_known(view: View, concluded: Concluded) -> View:
+    """The view with the usage of a concluded period instead of that of the open ones."""
+    start, end = concluded.period.start, concluded.period.end
+    usage = view.live.usage.read(view.wallet.customer, start, end, view.now - HOUR, (start, end))
+    return replace(view, measured=usage)
+
+
+def _invoiced_somewhere(wallet: Wallet, view: View, found: Sequence[Concluded]) -> tuple[Wallet, Sequence[Put]]:
+    """Give the adjustments of a customer who has ended a period, and so an invoice, of their own."""
+    ends_at = view.account.customer.ends_at
+    if not wallet.adjustments or wallet.periods or ends_at is None or view.now < ends_at:
+        return wallet, ()
+    start = floor(view.now, MINUTE)
+    while view.live.periods.concluded(wallet.customer, start):
+        start += MINUTE
+    period = closing_period(found[-1], start)
+    return replace(wallet, periods=(period,)), [
+        due_period(wallet.customer, start, start + view.live.grace_milliseconds)
+    ]

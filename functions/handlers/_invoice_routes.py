@@ -1,0 +1,165 @@
+"""Routes of invoices: reading them, and what people do to them. Contract: api.md, Reading and acting."""
+
+from collections.abc import Iterator
+
+from aws_lambda_powertools.event_handler.api_gateway import Response
+from pydantic import StrictBool
+
+from billing.fields import Written
+from billing.invoices import Invoice, Status, invoice_id, moved
+from billing.settlement import Announcement
+from handlers import _live
+from handlers._paging import page_of_stream
+from handlers._routes import Body, name_of, needs, query, read_body, read_model, reply, router
+from handlers._settling import look, view_of
+from handlers._voiding import void_invoice
+from handlers.invoice import draft_of, finalize_period, is_due, number_invoices
+from metering.decimals import text
+from metering.errors import Conflict, NotFound
+from portal.invoice import render
+
+
+@router.get("/v1/customers/<customer>/invoices/draft")
+@needs("read")
+def get_draft(customer: str) -> Response[str]:
+    """The running period's invoice as it would be now."""
+    live = _live.live
+    view = view_of(name_of(customer), live, live.clock())
+    running = next((period for period in view.wallet.periods if not period.closed), None)
+    if running is None:
+        raise NotFound("no period is running")
+    return reply(draft_of(view, running).as_json())
+
+
+@router.get("/v1/invoices")
+@needs("read")
+def list_invoices() -> Response[str]:
+    """Invoices without their lines, newest first: a customer's, drafts in grace included, or all numbered ones."""
+    status, customer = query("status"), query("customer")
+    rows = _of_customer(customer) if customer else _all()
+    return page_of_stream(rows, lambda row: not status or row["status"] == status)
+
+
+def _of_customer(customer: str) -> Iterator[Body]:
+    live = _live.live
+    view = view_of(name_of(customer), live, live.clock())
+    for period in reversed([period for period in view.wallet.periods if period.closed]):
+        if is_due(view, waiting := draft_of(view, period)):
+            yield _head(waiting)
+    yield from map(_head, view.live.invoices.of_customer(view.wallet.customer))
+
+
+def _all() -> Iterator[Body]:
+    for _, invoice in _live.live.invoices.all(_prefix(), ""):
+        yield _head(invoice)
+
+
+def _head(invoice: Invoice) -> Body:
+    return {name: value for name, value in invoice.as_json().items() if name != "lines"}
+
+
+def _prefix() -> str:
+    return str(_live.live.issuer.get("invoice_prefix") or "")
+
+
+def _invoice_named(name: str) -> Invoice:
+    """An invoice by id or number: finalised, or the draft of an open period."""
+    live = _live.live
+    identity = live.invoices.id_of_number(_prefix(), name) or name
+    try:
+        return live.invoices.whole(identity)
+    except NotFound:
+        customer, _, _ = identity.rpartition(":")
+        view = look(customer, live, live.clock()) if customer in live.catalog.accounts([customer]) else None
+        for period in view.wallet.periods if view else ():
+            if view and invoice_id(customer, period.start, period.issue) == identity:
+                return draft_of(view, period)
+        raise
+
+
+@router.get("/v1/invoices/<name>.html")
+@needs("read")
+def get_invoice_page(name: str) -> Response[str]:
+    """One invoice as a page that prints."""
+    return Response(200, "text/html; charset=utf-8", render(_invoice_named(name_of(name)).as_json()))
+
+
+@router.get("/v1/invoices/<name>")
+@needs("read")
+def get_invoice(name: str) -> Response[str]:
+    """One invoice."""
+    return reply(_invoice_named(name_of(name)).as_json())
+
+
+@router.post("/v1/invoices/<name>/finalize")
+@needs()
+def post_finalize(name: str) -> Response[str]:
+    """Finalise an ended period's invoice now, without waiting for the grace."""
+    live = _live.live
+    draft = _invoice_named(name_of(name))
+    if draft.status == "draft":
+        finalized = finalize_period(draft.customer, draft.period.start, live, live.clock(), skip_grace=True)
+        number_invoices([finalized] if finalized else [], live, live.clock())
+    return reply(live.invoices.whole(draft.id).as_json())
+
+
+class VoidRequest(Written):
+    """What users post to `/v1/invoices/{id}/void`."""
+
+    reissue: StrictBool = False
+
+
+@router.post("/v1/invoices/<name>/void")
+@needs()
+def post_void(name: str) -> Response[str]:
+    """Take an invoice back; with `reissue` its period is invoiced anew."""
+    request = read_model(VoidRequest, read_body())
+    live = _live.live
+    return reply(void_invoice(_finalized(name), live, live.clock(), reissue=request.reissue).as_json())
+
+
+@router.post("/v1/invoices/<name>/mark_paid")
+@needs()
+def post_mark_paid(name: str) -> Response[str]:
+    """Say that an invoice was paid another way."""
+    return _marked(name, "paid", "invoice.paid")
+
+
+@router.post("/v1/invoices/<name>/mark_uncollectible")
+@needs()
+def post_mark_uncollectible(name: str) -> Response[str]:
+    """Give an invoice up; it can still be paid."""
+    return _marked(name, "uncollectible", None)
+
+
+@router.post("/v1/invoices/<name>/retry")
+@needs()
+def post_retry(name: str) -> Response[str]:
+    """Try again to collect what is due."""
+    invoice = _finalized(name)
+    if invoice.status not in {"finalized", "past_due"}:
+        raise Conflict(f"an invoice that is {invoice.status} is not collected", "invoice_status")
+    _live.live.queue("COLLECT").send([{"customer": invoice.customer, "invoice": invoice.id}])
+    return reply(invoice.as_json())
+
+
+def _finalized(name: str) -> Invoice:
+    invoice = _invoice_named(name_of(name))
+    if invoice.status == "draft":
+        raise Conflict("the invoice is a draft: finalise it first", "invoice_status")
+    return invoice
+
+
+def _marked(name: str, status: Status, news: str | None) -> Response[str]:
+    live, invoice = _live.live, _finalized(name)
+    after = moved(invoice, status, live.clock())
+    detail = {
+        "invoice": invoice.id,
+        "number": invoice.number,
+        "amount_due": text(invoice.amount_due),
+        "currency": invoice.currency,
+    }
+    told = [Announcement(f"{invoice.id}:{news}", news, detail)] if news else []
+    if after != invoice:
+        live.invoices.move(invoice, after, told, live.clock())
+    return reply(after.as_json())

@@ -1,0 +1,133 @@
+"""Taking invoices back, and what people say about them. Law 5.7."""
+
+from typing import Any
+
+import pytest
+
+from tests.handlers.street import Street, used
+
+NOVEMBER, AGAIN = "acme:20261101T0000Z", "acme:20261101T0000Z-2"
+
+
+@pytest.fixture
+def invoiced(street: Street) -> Street:
+    """Ten dollars for November, four of them paid by a credit that was used up, and a dollar in December."""
+    street.does("POST", "/v1/customers/acme/credits", {"id": "c", "amount": "4"})
+    street.post(used("a", value="20"))
+    street.flow()
+    street.advance("2026-12-01T03:00:00Z")
+    street.post(used("b", value="2", timestamp=street.now))
+    street.flow()
+    return street
+
+
+def shown(street: Street, name: str = NOVEMBER) -> Any:
+    return street.does("GET", f"/v1/invoices/{name}")
+
+
+def say(street: Street, what: str, name: str = NOVEMBER, **body: Any) -> tuple[int, Any]:
+    return street.call("POST", f"/v1/invoices/{name}/{what}", body)
+
+
+def balance(street: Street) -> str:
+    return str(street.does("GET", "/v1/customers/acme/balance")["balance"])
+
+
+def ledger_sum(street: Street) -> str:
+    rows = street.does("GET", "/v1/customers/acme/ledger")["rows"]
+    return str(rows[0]["balance_after"])
+
+
+def test_a_void_invoice_keeps_its_number_and_its_credits_return_to_pay_what_is_running(invoiced: Street) -> None:
+    assert (shown(invoiced)["amount_due"], balance(invoiced)) == ("6", "0")
+    for _ in range(2):
+        status, voided = say(invoiced, "void", "TX-000001")
+        assert (status, voided["status"], voided["number"]) == (200, "void", "TX-000001")
+    assert balance(invoiced) == ledger_sum(invoiced) == "3"
+    invoiced.flow()
+    assert [each["number"] for each in invoiced.announced("invoice.voided")] == ["TX-000001"]
+
+
+def test_the_period_of_a_void_invoice_is_forgiven_so_late_usage_changes_nothing(invoiced: Street) -> None:
+    for name in ("before", "after"):
+        invoiced.post(used(name, 1, value="8"))
+        invoiced.flow()
+        say(invoiced, "void")
+    assert invoiced.does("GET", "/v1/customers/acme/invoices/draft")["subtotal"] == "1"
+
+
+def test_a_period_is_invoiced_anew_under_the_next_number_with_what_is_known_now(invoiced: Street) -> None:
+    invoiced.post(used("late", 1, value="8"))
+    invoiced.flow()
+    assert invoiced.does("GET", "/v1/customers/acme/invoices/draft")["subtotal"] == "5"
+    for _ in range(2):
+        status, voided = say(invoiced, "void", reissue=True)
+        assert (status, voided["status"]) == (200, "void")
+    again = shown(invoiced, AGAIN)
+    assert (again["number"], again["total"], again["credits_applied"]) == ("TX-000002", "14", "4")
+    assert invoiced.does("GET", "/v1/customers/acme/invoices/draft")["subtotal"] == "1"
+    invoiced.advance("2027-01-02T00:00:00Z")
+    rows = invoiced.does("GET", "/v1/invoices", query={"customer": "acme"})["rows"]
+    assert [(row["number"], row["status"]) for row in rows] == [
+        ("TX-000003", "finalized"),
+        ("TX-000002", "past_due"),
+        ("TX-000001", "void"),
+    ]
+
+
+def test_an_invoice_that_adjusted_an_earlier_one_adjusts_it_again_when_it_is_made_anew(invoiced: Street) -> None:
+    invoiced.post(used("late", 1, value="8"))
+    invoiced.flow()
+    invoiced.advance("2027-01-02T00:00:00Z")
+    december = "acme:20261201T0000Z"
+    assert shown(invoiced, december)["total"] == "5"
+    say(invoiced, "void", december, reissue=True)
+    assert shown(invoiced, f"{december}-2")["total"] == "5"
+    assert invoiced.does("GET", "/v1/customers/acme/invoices/draft")["lines"] == []
+
+
+@pytest.mark.parametrize("answer_lost", [False, True])
+@pytest.mark.parametrize("reissue", [False, True])
+def test_a_crash_while_an_invoice_is_voided_leaves_it_done_or_to_be_done_again(
+    invoiced: Street, reissue: bool, answer_lost: bool
+) -> None:
+    invoiced.answer_lost = answer_lost
+    for left in range(12):
+        invoiced.writes_left = left
+        try:
+            say(invoiced, "void", reissue=reissue)
+        except Exception:  # noqa: BLE001, S112 - the crash
+            continue
+    invoiced.writes_left = None
+    assert say(invoiced, "void", reissue=reissue)[0] == 200
+    invoiced.hour()
+    numbers = [item["sk"] for item in invoiced.items("Ledger", "number")]
+    assert numbers == (["00000001", "00000002"] if reissue else ["00000001"])
+    assert balance(invoiced) == ledger_sum(invoiced) == ("0" if reissue else "3")
+
+
+def test_what_is_paid_cannot_be_voided_and_a_draft_not_be_marked(invoiced: Street) -> None:
+    assert say(invoiced, "void", "acme:20261201T0000Z")[1]["code"] == "invoice_status"
+    assert say(invoiced, "mark_paid")[1]["status"] == "paid"
+    assert say(invoiced, "mark_paid")[1]["status"] == "paid"
+    status, answer = say(invoiced, "void")
+    assert (status, answer["code"]) == (409, "invoice_paid")
+    assert say(invoiced, "retry")[0] == 409
+    invoiced.flow()
+    assert len(invoiced.announced("invoice.paid")) == 1
+
+
+def test_what_nobody_pays_is_given_up_and_can_still_be_paid(invoiced: Street) -> None:
+    assert say(invoiced, "mark_uncollectible")[1]["status"] == "uncollectible"
+    assert say(invoiced, "mark_paid")[1]["status"] == "paid"
+
+
+def test_what_is_not_paid_in_time_is_past_due_and_can_still_be_paid(invoiced: Street) -> None:
+    assert shown(invoiced)["due_at"] == "2026-12-31T03:00:00Z"
+    invoiced.deliver("COLLECT")
+    invoiced.advance("2026-12-31T03:00:00Z")
+    assert shown(invoiced)["status"] == "finalized"
+    invoiced.advance("2026-12-31T04:00:00Z")
+    assert shown(invoiced)["status"] == "past_due"
+    assert say(invoiced, "retry")[1]["status"] == "past_due"
+    assert say(invoiced, "mark_paid")[1]["status"] == "paid"
