@@ -77,7 +77,8 @@ class Pipeline(Construct):
             memory_megabytes=1024,
             timeout_seconds=120,
             may=[
-                grants.on_table(data.events, "Query"),
+                # It pokes edges that count with several resources.
+                grants.on_table(data.events, "Query", "PutItem"),
                 grants.on_table(data.usage, *grants.WINDOWS),
                 grants.on_table(data.catalog, *grants.READ),
                 grants.on_table(data.ledger, "PutItem"),

@@ -35,7 +35,7 @@ PURE = ("metering", "billing")
 PURE_IMPORTS = {
     *("abc", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools"),
     *("hashlib", "heapq", "itertools", "json", "math", "operator", "re", "string", "typing", "zlib", "zoneinfo"),
-    *("iso4217", "pydantic", "typing_extensions"),
+    *("iso4217", "pydantic", "pydantic_core", "typing_extensions"),
 }
 EXACT_MATH = {"ceil", "comb", "floor", "gcd", "isqrt", "lcm", "prod"}
 CLOCKS = {"now", "utcnow", "today"}

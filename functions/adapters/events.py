@@ -5,13 +5,15 @@
 | usage | `customer#meter#hour` | `minute#hash-of-content` |
 | facts | `customer#meter#hour` | `minute#facts#hash-of-content`: of the minute in which their sessions start |
 | edge | `customer#meter#resource` | `timestamp#id#revision#hash-of-content` |
+| edge, a correction | `customer#meter#~hour`, and from there as above | `timestamp#id#revision#hash-of-content` |
 | published | `customer#meter#resource` | `timestamp#id#~` (beside the session's start edge) |
 | poke | `customer#meter#resource` | `timestamp#~poke#reason` |
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, groupby, islice
 from typing import Any
 
@@ -19,11 +21,16 @@ from adapters.items import ConditionFailed, Equals, Item, Put, Table, binary, in
 from metering.arrival import event_from_json
 from metering.errors import Unavailable, Unreadable
 from metering.events import Event, live
+from metering.meters import Meter
 from metering.packing import digest
 from metering.segments import Segment, unpack
+from metering.sessions import at_home
 from metering.times import DAY, MINUTE, floor
 from metering.window_items import unpack_facts
 from metering.windows import Fact
+
+_Home = Callable[[Iterable[Event]], list[Event]]
+"""What edges say of the resource that is looked at (`at_home`)."""
 
 _EDGES = ("edge", "published")  # the second keeps the start edge of a session
 KEPT_LONGER = 15 * DAY
@@ -70,8 +77,8 @@ class Neighbourhood:
     """The edges of one resource around some instants, and what was published of the sessions among them.
 
     Attributes:
-        edges: all that decide about the sessions that start in it; a start edge that has expired while its session
-            runs is kept with what was published.
+        edges: all that decide about the sessions that start in it, for `at_home`; a start edge that has expired while
+            its session runs is kept with what was published.
         published: by start and id of a session.
         end: where what follows does not depend on these edges any more; None if nothing follows.
     """
@@ -139,7 +146,7 @@ class Events:
                 addressed.facts += unpack_facts(data)
         return addressed
 
-    def around(self, key: EdgeKey, first: int, last: int) -> Neighbourhood:
+    def around(self, key: EdgeKey, meter: Meter, first: int, last: int) -> Neighbourhood:
         """Read the edges of a resource from the live start before `first` to the live start after `last`.
 
         That is all that the sessions starting between them, and the one running as they begin, depend on. Where a
@@ -148,20 +155,21 @@ class Events:
 
         Nearly always that is among the resource's newest edges, which one page holds: one read unit instead of three.
         """
+        home = partial(at_home, meter=meter, resource=key.resource)
         newest = list(islice(self._table.query(key.partition, newest_first=True, page=_PAGE), _PAGE))
         oldest = _instant(newest[-1]) if len(newest) == _PAGE else -1  # of the page; nothing is older than -1
         if last < oldest:
-            after, end = _until_a_start(self._table.query(key.partition, f"{last + 1:013d}", page=_PAGE))
+            after, end = _until_a_start(self._table.query(key.partition, f"{last + 1:013d}", page=_PAGE), home)
             older: Iterator[Item] = self._table.query(
                 key.partition, last=f"{last + 1:013d}", newest_first=True, page=_PAGE
             )
         else:
-            after, end = _until_a_start(item for item in reversed(newest) if _instant(item) > last)
+            after, end = _until_a_start((item for item in reversed(newest) if _instant(item) > last), home)
             older = (item for item in newest if oldest < _instant(item) <= last)
             if oldest >= 0:  # the page may have cut its oldest instant in two, so that one is read again, whole
                 rest = self._table.query(key.partition, last=f"{oldest + 1:013d}", newest_first=True, page=_PAGE)
                 older = chain(older, rest)
-        items = [*_back_to_a_start(older, first), *after]
+        items = [*_back_to_a_start(older, first, home), *after]
         return Neighbourhood(
             edges=tuple(read_edge(item) for item in items if item["kind"] in _EDGES),
             published={
@@ -230,17 +238,17 @@ def _instant(item: Item) -> int:
     return int(string(item, "sk")[:13])
 
 
-def _back_to_a_start(newest_first: Iterator[Item], first: int) -> list[Item]:
+def _back_to_a_start(newest_first: Iterator[Item], first: int, home: _Home) -> list[Item]:
     """All that is not older than `first`, and of what is older, back to a start that stands alone."""
     taken: list[Item] = []
     for item in newest_first:
         if _instant(item) < first:
-            return taken + _until_a_start(chain([item], newest_first))[0]
+            return taken + _until_a_start(chain([item], newest_first), home)[0]
         taken.append(item)
     return taken
 
 
-def _until_a_start(items: Iterator[Item]) -> tuple[list[Item], int | None]:
+def _until_a_start(items: Iterator[Item], home: _Home) -> tuple[list[Item], int | None]:
     """Take items until a whole instant has been read that has a live start and no live stop beside it; which one.
 
     An instant is whole once the next one begins; until then a revision of its edges may still follow.
@@ -249,7 +257,8 @@ def _until_a_start(items: Iterator[Item]) -> tuple[list[Item], int | None]:
     for instant, group in groupby(items, key=lambda item: string(item, "sk")[:13]):
         together = list(group)
         taken += together
-        types = {edge.type for edge in live(read_edge(item) for item in together if item["kind"] in _EDGES)}
+        edges = [read_edge(item) for item in together if item["kind"] in _EDGES]
+        types = {edge.type for edge in live(home(edges))}
         if "start" in types and "stop" not in types:
             return taken, int(instant)
     return taken, None

@@ -39,15 +39,16 @@ class RawEvents:
         for minute, together in groupby((item for item in items if item["kind"] == "usage"), key=_minute):
             yield minute, [event for item in together for event in unpack(partition, minute, binary(item, "data"))]
 
-    def facts(self, customer: str, meter: str, hour: int) -> list[Fact]:
-        """Everything that pair ever said to an hour.
+    def facts(self, customer: str, meter: str, hour: int) -> Iterator[Fact]:
+        """Everything that pair ever said to an hour, item by item.
 
         Raises:
             Unreadable: an item is damaged.
         """
         partition = f"{customer}#{meter}#{hour_name(hour)}"
-        items = (item for item in self._table.query(partition) if item["kind"] == "facts")
-        return [fact for item in items for fact in unpack_facts(binary(item, "data"))]
+        for item in self._table.query(partition):
+            if item["kind"] == "facts":
+                yield from unpack_facts(binary(item, "data"))
 
     def edges(self, customer: str, meter: str, resource: str, first: int, last: int) -> list[Event]:
         """The edges of a resource from one instant to another, both inclusive, every version among them.

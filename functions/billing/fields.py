@@ -1,7 +1,8 @@
 """The kinds of values that users write into plans and customers, each read and written in one way."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -9,11 +10,15 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    ModelWrapValidatorHandler,
     PlainSerializer,
     StrictInt,
     StringConstraints,
+    ValidationError,
+    model_validator,
 )
 
+from billing.faults import Contradiction, joined
 from billing.money import minor_units
 from metering.decimals import decimal_of, text
 from metering.errors import Invalid
@@ -24,6 +29,51 @@ class Written(BaseModel):
     """Something that a user wrote: frozen, and refused whole when it has a field that nobody knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def contradictions(cls, written: Mapping[str, Any]) -> Iterable[Contradiction]:  # noqa: ARG003 - for its heirs
+        """What fields say against one another: told with what is wrong within them, so it is found in what was sent.
+
+        What cannot be read is passed over: its own field tells of it.
+        """
+        return ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tell_everything(cls, written: Any, read: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - any JSON
+        found = list(cls.contradictions(written)) if isinstance(written, Mapping) else []
+        try:
+            value = read(written)
+        except ValidationError as errors:
+            raise (joined(cls.__name__, errors, found) if found else errors) from None
+        if found:
+            raise joined(cls.__name__, None, found)
+        return value
+
+
+def number_in(written: object) -> Decimal | None:
+    """The number that was written; None if it is none."""
+    try:
+        return decimal_of(written)
+    except Invalid:
+        return None
+
+
+def bounds_crossed(written: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """What is wrong with a `minimum` above its `maximum`."""
+    least, most = number_in(written.get("minimum")), number_in(written.get("maximum"))
+    if least is not None and most is not None and least > most:
+        yield ("minimum",), "must not be above `maximum`"
+
+
+def mapping_in(written: object) -> Mapping[str, Any]:
+    """The object that was written; an empty one if it is none."""
+    return written if isinstance(written, Mapping) else {}
+
+
+def list_in(written: object) -> Sequence[Any]:
+    """The list that was written; an empty one if it is none."""
+    return written if isinstance(written, list | tuple) else ()
 
 
 def _not_negative(value: Decimal) -> Decimal:

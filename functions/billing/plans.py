@@ -1,14 +1,26 @@
 """Plans: what things cost, as data that validates itself. The public shape is in api.md under Plans."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from billing.fields import Amount, CurrencyCode, Percentage, Positive, Text, Written
+from billing.faults import Contradiction
+from billing.fields import (
+    Amount,
+    CurrencyCode,
+    Percentage,
+    Positive,
+    Text,
+    Written,
+    bounds_crossed,
+    list_in,
+    mapping_in,
+    number_in,
+)
 from billing.periods import PeriodUnit
-from billing.pricing import Flat, Matrix, Price
-from metering.errors import Fault
+from billing.pricing import Price
+from metering.bodies import DimensionName, DimensionValue
 from metering.meters import Key, Meter
 
 _OF_USAGE: Mapping[str, object] = {"meter": None, "where": {}, "measure": "quantity", "divide_by": 1, "included": 0}
@@ -21,25 +33,24 @@ class Item(Written):
     key: Key
     name: Text = ""
     meter: Key | None = None
-    where: dict[str, str] = Field(default_factory=dict)
+    where: dict[DimensionName, DimensionValue] = Field(default_factory=dict)
     measure: Literal["quantity", "events"] = "quantity"
     divide_by: Positive = Field(default="1", validate_default=True)
     unit: Text | None = None
     included: Amount = Field(default="0", validate_default=True)
     price: Price
 
-    @model_validator(mode="after")
-    def _rates_usage_or_is_a_fee(self) -> "Item":
-        if not isinstance(self.price, Flat):
-            if self.meter is None:
-                raise ValueError("needs a `meter`, as its price rates usage")
-            return self
-        # Said is what differs from the default, so that a plan that was read can be written back as it is.
-        needless = [name for name, unsaid in _OF_USAGE.items() if getattr(self, name) != unsaid]
-        if needless:
-            names = ", ".join(f"`{name}`" for name in needless)
-            raise ValueError(f"has a flat price, which rates no usage: leave out {names}")
-        return self
+    @classmethod
+    def contradictions(cls, written: Mapping[str, Any]) -> Iterator[Contradiction]:
+        """A price rates usage of a meter, or is a fee that has nothing to do with any."""
+        price = written.get("price")
+        model = getattr(price, "model", mapping_in(price).get("model"))
+        if model == "flat":
+            for name, unsaid in _OF_USAGE.items():
+                if _says(written, name, unsaid):
+                    yield (name,), "is about usage, of which a flat price rates none: leave it out"
+        elif model is not None and written.get("meter") is None:
+            yield ("meter",), "is needed, as the price rates usage"
 
     @property
     def title(self) -> str:
@@ -53,11 +64,11 @@ class Discount(Written):
     percent: Percentage | None = None
     amount: Amount | None = None
 
-    @model_validator(mode="after")
-    def _is_one_of_the_two(self) -> "Discount":
-        if (self.percent is None) == (self.amount is None):
-            raise ValueError("needs either `percent` or `amount`")
-        return self
+    @classmethod
+    def contradictions(cls, written: Mapping[str, Any]) -> Iterator[Contradiction]:
+        """It is either of the two."""
+        if (written.get("percent") is None) == (written.get("amount") is None):
+            yield (), "needs either `percent` or `amount`"
 
 
 class Plan(Written):
@@ -72,37 +83,59 @@ class Plan(Written):
     maximum: Amount | None = None
     discounts: tuple[Discount, ...] = ()
 
-    @model_validator(mode="after")
-    def _is_consistent(self) -> "Plan":
-        keys = [item.key for item in self.items]
-        faults = [f"two items have the key {key}" for key in sorted({k for k in keys if keys.count(k) > 1})]
-        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            faults.append("`minimum` must not be above `maximum`")
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+    @classmethod
+    def contradictions(cls, written: Mapping[str, Any]) -> Iterator[Contradiction]:
+        """Items are told apart by their keys, and what is owed can keep both bounds."""
+        keys = [getattr(item, "key", mapping_in(item).get("key")) for item in list_in(written.get("items"))]
+        for place, key in enumerate(keys):
+            if isinstance(key, str) and key in keys[:place]:
+                yield ("items", place, "key"), f"another item has the key {key}"
+        yield from bounds_crossed(written)
 
 
-def check(plan: Plan, meters: Mapping[str, Meter]) -> list[Fault]:
-    """Find what a plan asks of meters that they do not have: all faults at once, none if it fits."""
-    return [fault for index, item in enumerate(plan.items) for fault in _misfits(index, item, meters)]
+def misfits(written: object, meters: Mapping[str, Meter | None]) -> Iterator[Contradiction]:
+    """What a plan, as it was written, asks of meters that they do not have; what cannot be read is passed over.
+
+    A meter that is None is there, and cannot be read either.
+    """
+    for place, item in enumerate(list_in(mapping_in(written).get("items"))):
+        for where, what in _item_misfits(mapping_in(item), meters):
+            yield ("items", place, *where), what
 
 
-def _misfits(index: int, item: Item, meters: Mapping[str, Meter]) -> Iterator[Fault]:
-    if item.meter is None:
+def _item_misfits(item: Mapping[str, Any], meters: Mapping[str, Meter | None]) -> Iterator[Contradiction]:
+    key = item.get("meter")
+    if not isinstance(key, str):
         return
-    meter = meters.get(item.meter)
-    if meter is None:
-        yield Fault(f"/items/{index}/meter", f"there is no meter {item.meter}")
+    if key not in meters:
+        yield ("meter",), f"there is no meter {key}"
+    if (meter := meters.get(key)) is None:
         return
-    asked = [("where/" + _escaped(name), name) for name in item.where]
-    if isinstance(item.price, Matrix):
-        asked += [(f"price/by/{place}", name) for place, name in enumerate(item.price.by)]
-    for place, name in asked:
-        if name not in meter.dimensions:
-            yield Fault(f"/items/{index}/{place}", f"meter {meter.key} has no dimension {name}")
+    price = mapping_in(item.get("price"))
+    asked: list[tuple[tuple[str | int, ...], object]] = [
+        (("where", name), name) for name in mapping_in(item.get("where"))
+    ]
+    asked += [(("price", "by", place), name) for place, name in enumerate(list_in(price.get("by")))]
+    for where, name in asked:
+        if isinstance(name, str) and name not in meter.dimensions:
+            yield where, f"meter {meter.key} has no dimension {name}"
+    if meter.is_duration:
+        for where, model in _models(price):
+            if model == "dynamic":
+                yield ("price", *where, "model"), f"the edges of sessions have no amount, and {meter.key} has sessions"
 
 
-def _escaped(name: str) -> str:
-    """A name as a part of a JSON pointer (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")
+def _models(price: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """The models of a price and of those in it, with where they are."""
+    inside = [
+        (("prices", place, "price"), mapping_in(cell).get("price"))
+        for place, cell in enumerate(list_in(price.get("prices")))
+    ]
+    for where, found in [((), price), *inside, (("otherwise",), price.get("otherwise"))]:
+        yield where, mapping_in(found).get("model")
+
+
+def _says(written: Mapping[str, Any], name: str, unsaid: object) -> bool:
+    """Whether a field differs from its default, which is what a plan that was read is shown with."""
+    said = written.get(name, unsaid)
+    return said != unsaid and (number_in(said) is None or number_in(said) != unsaid)

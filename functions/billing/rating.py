@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from billing.money import exact, round_money, total
 from billing.plans import Item, Plan
-from billing.pricing import Flat, Matrix, Measured, Part, charge, split
+from billing.pricing import Flat, Matrix, Measured, Part, Step, charge, charge_flat, split
 from metering.decimals import text
 from metering.times import format_time
-from metering.windows import Usage
+from metering.usage import Usage, join
 
 LineKind = Literal["usage", "flat", "minimum", "discount", "adjustment"]
 
@@ -33,8 +33,9 @@ class Line:
         amount: rounded to the currency, cumulatively within the item.
         amount_exact: before rounding.
         kind: what sort of line it is.
-        tiers: the steps of the computation, numbers as text.
+        tiers: the steps of the computation, each with its `amount`, as text; those of one line add up to it.
         dimensions: the combination of a matrix item that the line is for.
+        included: what was used besides `quantity`, in the same unit, and is not charged.
         unpriced: there was usage that no price of the plan fits; it is charged zero.
         period: start and end of the earlier period that an adjustment is for.
     """
@@ -47,13 +48,14 @@ class Line:
     amount: Decimal
     amount_exact: Fraction
     kind: LineKind
-    tiers: tuple[Mapping[str, str | None], ...] = ()
+    tiers: tuple[Step, ...] = ()
     dimensions: Mapping[str, str] = field(default_factory=dict)
+    included: Fraction = Fraction(0)
     unpriced: bool = False
     period: tuple[int, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The line as invoices and drafts show it; `unpriced` and `period` only where there is such."""
+        """The line as invoices and drafts show it; `included`, `period` and `unpriced` only where there is such."""
         shown: dict[str, Any] = {
             "item": self.item,
             "description": self.description,
@@ -66,6 +68,7 @@ class Line:
             "tiers": [dict(tier) for tier in self.tiers],
             "dimensions": dict(self.dimensions),
         }
+        shown |= {"included": text(self.included)} if self.included else {}
         if self.period:
             shown["period"] = {"start": format_time(self.period[0]), "end": format_time(self.period[1])}
         return shown | {"unpriced": True} if self.unpriced else shown
@@ -124,30 +127,26 @@ def _item_lines(plan: Plan, item: Item, usage: Sequence[Usage], share: Fraction,
     included = Fraction(item.included) * share
     running, before = Fraction(0), Decimal(0)
     for part in parts:
-        used, measured = _measure(item, part.usage, included)
-        included -= min(included, max(used, Fraction(0)))
-        if not (used or measured.events or measured.amount):
+        row = join(part.usage)
+        if row is None or not (_used(item, row) or row.events or row.amount):
             continue
-        line = _usage_line(item, part, measured)
+        used = max(_used(item, row), Fraction(0))
+        free = min(used, included)
+        included -= free
+        line = _usage_line(item, part, Measured(used - free, row.events, row.amount), free)
         running += line.amount_exact
         after = round_money(running, plan.currency)
         yield replace(line, amount=after - before)
         before = after
 
 
-def _measure(item: Item, usage: Iterable[Usage], included: Fraction) -> tuple[Fraction, Measured]:
-    """What was used, in the item's unit, and what of it is rated."""
-    quantity, events, amount = Decimal(0), 0, Decimal(0)
-    for row in usage:
-        quantity += row.quantity
-        events += row.events
-        amount += row.amount
-    counted = Fraction(events) if item.measure == "events" else Fraction(quantity)
-    used = counted / Fraction(item.divide_by)
-    return used, Measured(max(used - included, Fraction(0)), events, amount)
+def _used(item: Item, row: Usage) -> Fraction:
+    """What was used, in the item's unit."""
+    counted = Fraction(row.events) if item.measure == "events" else Fraction(row.quantity)
+    return counted / Fraction(item.divide_by)
 
 
-def _usage_line(item: Item, part: Part, measured: Measured) -> Line:
+def _usage_line(item: Item, part: Part, measured: Measured, included: Fraction) -> Line:
     charged = charge(part.price, measured) if part.price else None
     values = ", ".join(f"{name} {value}" for name, value in part.dimensions.items())
     return Line(
@@ -161,12 +160,13 @@ def _usage_line(item: Item, part: Part, measured: Measured) -> Line:
         kind="usage",
         tiers=charged.tiers if charged else (),
         dimensions=part.dimensions,
+        included=included,
         unpriced=charged is None,
     )
 
 
 def _fee(plan: Plan, item: Item, price: Flat, share: Fraction) -> Line:
-    charged = charge(price, Measured(Fraction(1), 0, Decimal(0)), share)
+    charged = charge_flat(price, share)
     return Line(
         item=item.key,
         description=item.title,

@@ -16,6 +16,7 @@ from billing.top_ups import Attempt
 from billing.wallet import Entry, OpenPeriod, Wallet, balance
 from metering.decimals import text
 from metering.times import HOUR, format_time
+from metering.usage import join
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +109,14 @@ def plans_needed(wallet: Wallet | None, account: Account) -> set[tuple[str, int]
 
 def _readings(timeline: Timeline, at: int | None, *, funded: bool) -> Readings:
     running = timeline.running
-    usage: dict[str, Decimal] = {}
-    if running and any(alert.kind == "usage_above" for alert in timeline.customer.alerts):
-        for row in timeline.usage_in(running, at):
-            usage[row.meter] = usage.get(row.meter, Decimal(0)) + row.quantity
+    watched = {alert.meter for alert in timeline.customer.alerts if alert.meter}
+    rows = timeline.usage_in(running, at) if running and watched else ()
+    joined = (join(row for row in rows if row.meter == meter) for meter in watched)
     return Readings(
         balance=timeline.books.balance if funded else None,
         period=running.start if running else None,
         spend=running.owed if running else Decimal(0),
-        usage=usage,
+        usage={each.meter: each.quantity for each in joined if each},
     )
 
 

@@ -18,7 +18,7 @@ from billing.plans import Plan
 from billing.rating import rate, subtotal
 from billing.wallet import Entry, OpenPeriod, Wallet
 from metering.times import HOUR, floor
-from metering.windows import Usage
+from metering.usage import Usage
 
 # usage(start, end, at): the usage in [start, end) as far as known now. With `at` on a quarter of an hour, without the
 # events at and after it, open sessions measured up to it; with None, everything known, sessions measured up to now.

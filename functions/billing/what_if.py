@@ -5,39 +5,26 @@ each piece is rated by itself, and what counts by the period counts by the piece
 plan bears a twelfth of its yearly fee, and a month on a daily plan is thirty days. No credits, no tax.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Discriminator, StrictInt, StrictStr, Tag
+from pydantic import StrictInt, StrictStr
 
 from billing.customers import Account
 from billing.fields import Written
 from billing.money import exact
 from billing.periods import Period, whole_period
 from billing.plans import Plan
+from billing.quotes import PlanOrKey
 from billing.rating import Line, rate, subtotal
 from billing.wallet import OpenPeriod
 from metering.decimals import text
 from metering.errors import Conflict
-from metering.meters import Key
 from metering.times import format_time
-from metering.windows import Usage
-
-
-def _as_shown(written: object) -> object:
-    """A plan as GET shows it, or one that was never given a key."""
-    if not isinstance(written, Mapping):
-        return written
-    return {"key": "what_if"} | {name: value for name, value in written.items() if name != "version"}
-
-
-def _kind(written: object) -> str | None:
-    if isinstance(written, Mapping | Plan):
-        return "plan"
-    return "key" if isinstance(written, str) else None
+from metering.usage import Usage
 
 
 class WhatIfRequest(Written):
@@ -47,10 +34,7 @@ class WhatIfRequest(Written):
     period unless told. The meters of a plan that is written out need not exist.
     """
 
-    plan: Annotated[
-        Annotated[Plan, BeforeValidator(_as_shown), Tag("plan")] | Annotated[Key, Tag("key")],
-        Discriminator(_kind, custom_error_type="plan", custom_error_message="must be a plan, or the key of one"),
-    ]
+    plan: PlanOrKey
     period: StrictInt | StrictStr | None = None
 
 

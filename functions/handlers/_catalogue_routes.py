@@ -6,8 +6,9 @@ from adapters.items import ConditionFailed
 from adapters.keys import SCOPES
 from billing.accounts import revise
 from billing.customers import Account, Customer
+from billing.faults import read_model
 from billing.fields import merge_patch
-from billing.plans import Plan, check
+from billing.plans import Plan, misfits
 from handlers import _live
 from handlers._live import Live
 from handlers._paging import page, page_of_all, place
@@ -21,7 +22,6 @@ from handlers._routes import (
     query,
     query_limit,
     read_body,
-    read_model,
     reply,
     router,
     take_time,
@@ -134,11 +134,8 @@ def put_plan(key: str) -> Response[str]:
     """Write a plan: a new version when anything changed; it holds for periods that open after the next quarter."""
     body = _named(read_body(), "key", name_of(key))
     body.pop("version", None)  # what GET showed may be sent back
-    plan = read_model(Plan, body)
     live = _live.live
-    faults = list(check(plan, live.catalog.meters()))
-    if faults:
-        raise Invalid("the plan does not fit its meters", faults=faults)
+    plan = read_model(Plan, body, misfits(body, live.catalog.meters()))
     # A minute's notice, so that no function still remembers the version before when a period opens.
     version, created = live.catalog.put_plan(plan, floor(live.clock() + MINUTE, QUARTER) + QUARTER)
     return reply(_plan_shown(plan, version), created=created)

@@ -1,9 +1,9 @@
 """GET /v1/events: what was sent, as long as it is kept. Contract: api.md, Reading and acting."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
@@ -14,6 +14,7 @@ from handlers._routes import Body, meter_named, needs, query_limit, query_time, 
 from metering.errors import Invalid
 from metering.events import Event
 from metering.meters import Meter
+from metering.sessions import resource_of
 from metering.times import DAY, HOUR, floor
 from metering.windows import Fact
 
@@ -66,7 +67,7 @@ def _usage(asked: _Asked) -> Iterator[tuple[Place, Body]]:
         first, last = max(asked.start, hour), min(asked.end, hour + HOUR) - 1
         read = asked.live.raw_events.minutes
         for _, events in read(asked.customer, asked.meter.key, hour, first, last, newest_first=True):
-            yield from _rows((event, "") for event in events if first <= event.timestamp <= last)
+            yield from _rows(((event, "") for event in events if first <= event.timestamp <= last), lambda _: "")
 
 
 def _hours(asked: _Asked) -> Iterator[int]:
@@ -91,7 +92,7 @@ def _edges(asked: _Asked, last: Place | None) -> Iterator[tuple[Place, Body]]:
 
     @lru_cache(maxsize=2)
     def facts(hour: int) -> list[Fact]:
-        return asked.live.raw_events.facts(asked.customer, asked.meter.key, hour)
+        return list(asked.live.raw_events.facts(asked.customer, asked.meter.key, hour))
 
     for hour in _hours(asked):
         told = {
@@ -116,16 +117,23 @@ def _edges_at(asked: _Asked, places: list[tuple[int, str]]) -> Iterator[tuple[Pl
         for edge in asked.live.raw_events.edges(asked.customer, asked.meter.key, resource, min(wanted), max(wanted))
         if edge.timestamp in wanted
     ]
-    yield from _rows(edges)
+    yield from _rows(edges, partial(resource_of, asked.meter))
 
 
-def _rows(events: Iterable[tuple[Event, str]]) -> Iterator[tuple[Place, Body]]:
-    """A row for each event, newest first: the version that holds, with those that it replaced."""
+def _rows(
+    events: Iterable[tuple[Event, str]], resource_of_event: Callable[[Event], str]
+) -> Iterator[tuple[Place, Body]]:
+    """A row for each event, newest first: the version that holds, with those that it replaced.
+
+    The versions of a corrected edge stand with every resource of theirs: the row is where the one that holds belongs.
+    """
     versions: defaultdict[Place, set[Event]] = defaultdict(set)
     for event, resource in events:
         versions[event.timestamp, resource, event.id].add(event)
     for where in sorted(versions, reverse=True):
         holder, *superseded = sorted(versions[where], key=Event.precedence, reverse=True)
+        if resource_of_event(holder) != where[1]:
+            continue
         yield (
             where,
             {

@@ -7,6 +7,7 @@ from itertools import groupby, islice
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
+from billing.faults import read_model
 from billing.invoices import invoice_id
 from billing.rating import subtotal, subtotal_exact
 from billing.runway import WINDOW, runs_out_at
@@ -14,12 +15,12 @@ from billing.statement import read_entry
 from billing.wallet import Entry, OpenPeriod, balance
 from billing.what_if import Comparison, Piece, WhatIfRequest, check_currency, pieces, side
 from handlers import _live
-from handlers._routes import name_of, needs, read_body, read_model, reply, router
+from handlers._routes import name_of, needs, read_body, reply, router
 from handlers._settling import View, view_of
 from metering.decimals import text
 from metering.errors import Invalid, NotFound
 from metering.times import HOUR, floor, format_time, parse_time
-from metering.windows import Usage
+from metering.usage import Usage
 
 # The clock hours of the ledger in which consumption is looked for: those of the window, and a day's more, by which a
 # customer whose usage has just begun is told from one who paused. All are read at once, with the one that ends it.

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from pydantic import StrictBool
 
+from billing.faults import read_model
 from billing.fields import Written
 from billing.invoices import Invoice, Status, invoice_id, moved
 from billing.settlement import Announcement
 from handlers import _live
 from handlers._paging import page_of_stream
-from handlers._routes import Body, name_of, needs, query, read_body, read_model, reply, router
+from handlers._routes import Body, name_of, needs, query, read_body, reply, router
 from handlers._settling import look, view_of
 from handlers._voiding import void_invoice
 from handlers.invoice import draft_of, finalize_period, is_due, number_invoices

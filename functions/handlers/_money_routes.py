@@ -9,6 +9,7 @@ from adapters.ledger import attempt_put, grant_put
 from adapters.outbox import outbox_item
 from billing import top_ups
 from billing.credits import CreditRequest
+from billing.faults import read_model
 from billing.fields import Positive, Written
 from billing.settlement import Announcement
 from billing.wallet import Wallet, grant
@@ -19,7 +20,6 @@ from handlers._routes import (
     name_of,
     needs,
     read_body,
-    read_model,
     reply,
     router,
 )

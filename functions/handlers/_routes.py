@@ -4,13 +4,12 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-from pydantic import BaseModel, ValidationError
 
 from handlers import _live
 from handlers._door import body_of, scopes_of
@@ -20,7 +19,6 @@ from metering.meters import Meter
 from metering.times import parse_time
 
 Parameters = ParamSpec("Parameters")
-Model = TypeVar("Model", bound=BaseModel)
 Body = dict[str, Any]
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools leaves its constructor untyped
@@ -67,41 +65,6 @@ def read_body() -> Body:
 
 def _refuse(name: str) -> object:
     raise ValueError(name)
-
-
-def read_model(model: type[Model], body: Body) -> Model:
-    """Validate a body.
-
-    Raises:
-        Invalid: with every fault of the body at once.
-    """
-    try:
-        return model.model_validate(body)
-    except ValidationError as errors:
-        faults = [Fault(_pointer(error["loc"], body), _sentence(error["msg"])) for error in errors.errors()]
-        raise Invalid("the body is not valid", faults=faults) from None
-
-
-def _pointer(location: tuple[int | str, ...], body: Any) -> str:  # noqa: ANN401 - whatever JSON was sent
-    """The JSON pointer of a fault; pydantic also names the model that it chose, which is no part of the body."""
-    pointer = ""
-    for place, step in enumerate(location):
-        last = place == len(location) - 1
-        if isinstance(body, dict) and step not in body and not last:
-            continue
-        pointer += "/" + str(step).replace("~", "~0").replace("/", "~1")
-        body = _within(body, step)
-    return pointer
-
-
-def _within(body: Any, step: int | str) -> Any:  # noqa: ANN401 - whatever JSON was sent
-    if isinstance(body, dict):
-        return body.get(str(step))
-    return body[step] if isinstance(body, list) and isinstance(step, int) and step < len(body) else None
-
-
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from billing.wallet import OpenPeriod, Wallet, new_wallet
 from handlers._live import Live
 from metering.errors import Unavailable
 from metering.times import HOUR
-from metering.windows import Usage, usage_between
+from metering.usage import Usage, usage_between
 
 _ATTEMPTS = 10
 

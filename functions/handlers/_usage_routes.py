@@ -29,7 +29,8 @@ from metering.errors import Invalid
 from metering.events import Dimensions
 from metering.meters import Meter
 from metering.times import DAY, HOUR, MINUTE, QUARTER, floor, format_time
-from metering.windows import Tally, merge_tallies, quantity
+from metering.usage import quantity
+from metering.windows import Tally, merge_tallies
 
 Place = tuple[int, Dimensions]
 """What orders the rows: the start of a window, then the values of the dimensions."""
@@ -178,6 +179,6 @@ def _row(meter: Meter, window: Period, group: Dimensions, tally: Tally) -> Body:
         "start": format_time(window.start),
         "end": format_time(window.end),
         "dimensions": dict(group),
-        "quantity": text(quantity(meter, tally)),
+        "quantity": text(quantity(meter.aggregation, tally)),
         "events": tally.events,
     }

@@ -8,11 +8,12 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from adapters.items import Put
 from adapters.revocations import Revocation, revocation_put
 from billing.credits import RevocationRequest
+from billing.faults import read_model
 from billing.statement import WindowUnit, read_entry, timeline, window_at
 from billing.wallet import Wallet, balance, revoke
 from handlers import _live
 from handlers._paging import page, page_of_stream, place
-from handlers._routes import Body, fault_at, name_of, needs, query, query_timezone, read_body, read_model, reply, router
+from handlers._routes import Body, fault_at, name_of, needs, query, query_timezone, read_body, reply, router
 from handlers._settling import View, settle_customer, view_of
 from metering.decimals import text
 from metering.errors import Conflict, Invalid, NotFound

@@ -8,6 +8,7 @@ from adapters.events import Addressed
 from adapters.items import ConditionFailed
 from adapters.usage import Frame, Stored
 from handlers import _live
+from handlers._corrections import bring_together
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
 from handlers._news import conflict_of
@@ -87,6 +88,7 @@ def _refresh_minute(hour: Frame, minute: str, meter: Meter, live: Live) -> None:
 def _folded(hour: Frame, meter: Meter, addressed: Addressed, live: Live) -> Folded:
     start = hour_of_name(hour.name)
     folded = fold(meter, addressed.events, addressed.facts, start, start + HOUR)
+    bring_together(hour.customer, hour.meter, addressed.facts, live)
     for conflict in folded.conflicts:
         live.outbox.announce(hour.customer, conflict_of(conflict), live.clock())
     return folded

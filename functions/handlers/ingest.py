@@ -13,7 +13,7 @@ from metering.errors import TaximeterError
 from metering.events import Event, Rejection, judge, minute_of
 from metering.meters import Meter
 from metering.segments import pack
-from metering.sessions import resource_of
+from metering.sessions import corrections_of, resource_of
 from metering.times import hour_name
 
 
@@ -45,8 +45,16 @@ def _store(events: list[Event], meters: dict[str, Meter], live: Live) -> set[tup
     """Write events; returns the partitions and minutes (or edge keys) of what the table did not take."""
     live.remembered.use_meters({event.meter for event in events})
     usage = [event for event in events if not meters[event.meter].is_duration]
-    edges = [(resource_of(meters[event.meter], event), event) for event in events if meters[event.meter].is_duration]
+    edges = [(_place_of(event, meters[event.meter]), event) for event in events if meters[event.meter].is_duration]
     return {_address_of_item(item) for item in live.events.add(pack(usage), dict.fromkeys(edges))}
+
+
+def _place_of(edge: Event, meter: Meter) -> str:
+    """Where an edge is kept: with its resource; or, if it may be about one of another resource, where pair spreads it.
+
+    That is one item in either case, so that no edge is ever kept by half.
+    """
+    return corrections_of(edge.timestamp) if edge.is_correction else resource_of(meter, edge)
 
 
 def _address_of_item(item: Item) -> tuple[str, str]:
@@ -56,7 +64,7 @@ def _address_of_item(item: Item) -> tuple[str, str]:
 
 def _address_of_event(event: Event, meter: Meter) -> tuple[str, str]:
     if meter.is_duration:
-        return f"{event.customer}#{event.meter}#{resource_of(meter, event)}", f"{event.timestamp:013d}#{event.id}"
+        return f"{event.customer}#{event.meter}#{_place_of(event, meter)}", f"{event.timestamp:013d}#{event.id}"
     hour = hour_name(event.timestamp)
     return f"{event.customer}#{event.meter}#{hour}", f"{minute_of(event) // 60_000 % 60:02d}"
 

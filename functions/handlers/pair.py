@@ -9,6 +9,7 @@ from typing import Any
 from adapters.events import EdgeKey, Neighbourhood, Published, edge_key
 from adapters.items import from_wire
 from handlers import _live
+from handlers._corrections import notes_of, spread
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
 from handlers._news import conflict_of
@@ -17,7 +18,7 @@ from metering.errors import Unavailable, Unreadable
 from metering.events import Event, winners
 from metering.events import live as live_events
 from metering.packing import canonical, digest
-from metering.sessions import Session, counted, pair
+from metering.sessions import Session, at_home, counted, is_corrections, pair
 from metering.times import DAY, HOUR, floor
 from metering.window_items import facts_segments
 from metering.windows import Fact
@@ -41,6 +42,7 @@ def pair_records(records: Sequence[Record], live: Live) -> None:
         Unavailable: the table did not take everything; the batch is to be handled again.
     """
     resources: defaultdict[str, list[Record]] = defaultdict(list)
+    hours: defaultdict[tuple[str, str, int], list[Record]] = defaultdict(list)
     for record in records:
         resources[record["dynamodb"]["Keys"]["pk"]["S"]].append(record)
     facts: HourFacts = defaultdict(list)
@@ -50,29 +52,43 @@ def pair_records(records: Sequence[Record], live: Live) -> None:
             _add_facts_of(together, live, facts, days)
         except UNPROCESSABLE as error:
             _park(partition, together, error, live)
+            continue
+        for record, key in zip(together, _keys(together), strict=True):
+            hours[key.customer, key.meter, floor(key.timestamp, HOUR)].append(record)
     segments = [each for address, several in sorted(facts.items()) for each in facts_segments(*address, several)]
     if segments and live.events.add_facts(segments):
         raise Unavailable("the table did not take every fact")
     for key, start, told in days:
         live.events.publish(key, start, told)
+    # Only now: who meets a correction meanwhile finds these facts, and who has kept one already is found here.
+    for (customer, meter, _), together in hours.items():
+        try:
+            spread(_keys(together), live.remembered.meters([meter])[meter], live)
+        except UNPROCESSABLE as error:
+            _park(customer, together, error, live)
 
 
 def _add_facts_of(records: Sequence[Record], live: Live, facts: HourFacts, days: list[Days]) -> None:
     """Add the facts about one resource's sessions around its new edges, and which past days they count."""
-    keys = [edge_key(from_wire(record["dynamodb"]["Keys"])) for record in records]
+    keys = _keys(records)
     key, first, last = keys[0], min(each.timestamp for each in keys), max(each.timestamp for each in keys)
     meter = live.remembered.meters([key.meter]).get(key.meter)
     if meter is None:
         raise Unreadable(f"there is no meter {key.meter!r}")
+    rank = max(_rank(record) for record in records)
+    if is_corrections(key.resource):
+        for note in notes_of(keys, live):
+            facts[key.customer, key.meter, floor(note.start, HOUR)].append(Fact(note, rank))
+        return
     # A poke comes once: what it is about may be newer than what is remembered.
     accounts = live.catalog.accounts if any(map(_is_poke, records)) else live.remembered.accounts
     account = accounts([key.customer]).get(key.customer)
     now = live.clock()
-    around = live.events.around(key, first, last)
-    sessions = pair(around.edges, meter, now, account.customer.ends_at if account else None)
+    around = live.events.around(key, meter, first, last)
+    edges = at_home(around.edges, meter, key.resource)
+    sessions = pair(edges, meter, now, account.customer.ends_at if account else None)
     concerned = [session for session in sessions if _is_concerned(session, first, around.end)]
-    concerned += _no_orphans(around, sessions, records, first)
-    rank = max(_rank(record) for record in records)
+    concerned += _no_orphans(key, live_events(edges), around.end, sessions, records)
     _announce(key, concerned, around, records, live)
     for session in concerned:
         told = counted(session, floor(now, DAY), now)
@@ -93,20 +109,24 @@ def _is_concerned(session: Session, first: int, end: int | None) -> bool:
 
 
 def _no_orphans(
-    around: Neighbourhood, sessions: Sequence[Session], records: Sequence[Record], first: int
+    key: EdgeKey, edges: Sequence[Event], end: int | None, sessions: Sequence[Session], records: Sequence[Record]
 ) -> list[Session]:
     """Stops that came before their starts and were published as orphans: each ends a session now, so that is undone."""
     orphans = {(session.start, session.id) for session in sessions if session.closed_by == "orphan"}
-    settled = orphans | _identities(records)
-    resource = records[0]["dynamodb"]["Keys"]["pk"]["S"].split("#")[2]
+    new = _identities(records)
+    first = min(instant for instant, _ in new)
     return [
-        Session(resource, edge.id, edge.timestamp, edge.timestamp, "void", Decimal(1), edge.dimensions)
-        for edge in live_events(around.edges)
+        Session(key.resource, edge.id, edge.timestamp, edge.timestamp, "void", Decimal(1), edge.dimensions)
+        for edge in edges
         if edge.type == "stop"
-        and edge.identity not in settled
+        and edge.identity not in orphans | new
         and edge.timestamp >= first
-        and (around.end is None or edge.timestamp < around.end)
+        and (end is None or edge.timestamp < end)
     ]
+
+
+def _keys(records: Sequence[Record]) -> list[EdgeKey]:
+    return [edge_key(from_wire(record["dynamodb"]["Keys"])) for record in records]
 
 
 def _identities(records: Sequence[Record]) -> set[tuple[int, str]]:

@@ -36,8 +36,8 @@ def _encodable(value: str) -> str:
 
 
 _Decimal = Annotated[Decimal, PlainValidator(_decimal)]
-_DimensionName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_encodable)]
-_DimensionValue = Annotated[str, BeforeValidator(_dimension)]
+DimensionName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_encodable)]
+DimensionValue = Annotated[str, BeforeValidator(_dimension)]
 
 Instant = Annotated[int, PlainValidator(parse_time)]
 """RFC 3339 or epoch milliseconds outside, milliseconds inside."""
@@ -52,7 +52,7 @@ class Said(TypedDict):
     amount: NotRequired[_Decimal | None]
     revision: NotRequired[Annotated[int, Field(ge=0, lt=2**53, strict=True)]]
     void: NotRequired[Annotated[bool, Field(strict=True)]]
-    dimensions: NotRequired[dict[_DimensionName, _DimensionValue]]
+    dimensions: NotRequired[dict[DimensionName, DimensionValue]]
 
 
 @with_config(ConfigDict(extra="forbid"))

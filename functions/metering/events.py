@@ -44,6 +44,11 @@ class Event:
         """What makes it the same event as another of its customer and meter."""
         return self.timestamp, self.id
 
+    @property
+    def is_correction(self) -> bool:
+        """Whether it is there to replace or remove another of its identity."""
+        return self.revision > 0 or self.void
+
     def content(self) -> str:
         """The canonical JSON of what it says, apart from its identity (Fine print, Events)."""
         said = {
@@ -150,7 +155,7 @@ def _judge_edge(event: Event, meter: Meter) -> tuple[str, str] | None:
         return "type_required", "a duration meter needs `type`: start or stop"
     given = dict(event.dimensions)
     missing = [name for name in meter.session if name not in given]
-    if missing:
+    if missing and not event.void:
         return "session_dimension_missing", f"missing dimensions: {', '.join(missing)}"
     if meter.weight and event.type == "start" and not event.void:
         return _judge_weight(given.get(meter.weight), meter.weight)

@@ -1,8 +1,10 @@
 """Sessions: start and stop edges of one resource become intervals. Laws 4.5 and 4.6."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Literal
@@ -11,6 +13,7 @@ from metering.decimals import EXACT, decimal_of
 from metering.events import Dimensions, Event, winners
 from metering.meters import Meter
 from metering.packing import canonical, digest
+from metering.times import hour_name
 
 ClosedBy = Literal["stop", "start", "max_duration", "ends_at", "open", "orphan", "void"]
 
@@ -52,9 +55,53 @@ class Session:
 
 
 def resource_of(meter: Meter, event: Event) -> str:
-    """Name the resource whose edges tie together: the digest of the values of the meter's session dimensions."""
+    """Name the resource whose edges tie together: the digest of the values of the meter's session dimensions.
+
+    A void that lacks some of them tells of no resource: it is at home among the corrections of its hour.
+    """
     given = dict(event.dimensions)
-    return digest(canonical([given[name] for name in meter.session]))
+    if any(name not in given for name in meter.session):
+        return corrections_of(event.timestamp)
+    return _named(tuple(given[name] for name in meter.session))
+
+
+@lru_cache(maxsize=1024)
+def _named(values: tuple[str, ...]) -> str:
+    return digest(canonical(values))
+
+
+def corrections_of(instant: int) -> str:
+    """Name what stands in for a resource where the corrections of an hour's edges are kept, whatever they are about."""
+    return f"~{hour_name(instant)}"
+
+
+def is_corrections(resource: str) -> bool:
+    """Whether this stands in for a resource (`corrections_of`)."""
+    return resource.startswith("~")
+
+
+def at_home(edges: Iterable[Event], meter: Meter, resource: str) -> list[Event]:
+    """What the edges that stand with a resource say of it, for `winners`, `live` and `pair` to take (law 4.1).
+
+    The versions of one edge may belong to several resources, and then stand with each of them. One that holds and
+    belongs elsewhere is a void here; one that belongs elsewhere and does not hold says nothing here.
+    """
+    versions: defaultdict[tuple[int, str], list[Event]] = defaultdict(list)
+    for edge in edges:
+        versions[edge.identity].append(edge)
+    found: list[Event] = []
+    for several in versions.values():
+        here = [edge for edge in several if resource_of(meter, edge) == resource]
+        found += here
+        if here and len(several) > len(here):
+            holder = max(several, key=Event.precedence)
+            found += [] if holder in here else [_taken_away(here[0], holder, meter)]
+    return found
+
+
+def _taken_away(edge: Event, holder: Event, meter: Meter) -> Event:
+    dimensions = tuple(pair for pair in edge.dimensions if pair[0] in meter.session)
+    return replace(edge, value=None, type=None, amount=None, revision=holder.revision, void=True, dimensions=dimensions)
 
 
 def pair(edges: Iterable[Event], meter: Meter, now: int, ends_at: int | None = None) -> list[Session]:
@@ -67,12 +114,13 @@ def pair(edges: Iterable[Event], meter: Meter, now: int, ends_at: int | None = N
     known = list(edges)
     kept, _ = winners(known)
     pairing = _Pairing(meter)
-    counted = (edge for edge in kept if not edge.void and (ends_at is None or edge.timestamp < ends_at))
+    counted = (edge for edge in kept if not edge.void and not _is_cut_off(edge, ends_at))
     for instant, together in groupby(counted, key=lambda edge: edge.timestamp):
         pairing.take(instant, list(together))
     pairing.finish(now, ends_at)
-    # A start that was voided, revised into a stop or cut off leaves a session that takes back what was said of it.
-    began = {edge.identity for edge in known if edge.type == "start"}
+    # A start that was voided, revised into a stop or cut off leaves a session that takes back what was said of it; so
+    # does a stop that was voided or cut off.
+    began = {edge.identity for edge in known if edge.type == "start" or _is_cut_off(edge, ends_at)}
     said = {(session.start, session.id) for session in pairing.sessions}
     taken_back = [
         _session(meter, edge, edge.timestamp, "void")
@@ -80,6 +128,10 @@ def pair(edges: Iterable[Event], meter: Meter, now: int, ends_at: int | None = N
         if (edge.void or edge.identity in began) and edge.identity not in said
     ]
     return sorted(pairing.sessions + taken_back, key=lambda session: session.identity)
+
+
+def _is_cut_off(edge: Event, ends_at: int | None) -> bool:
+    return ends_at is not None and edge.timestamp >= ends_at
 
 
 class _Pairing:

@@ -1,7 +1,7 @@
 """Windows are caches of a fold: usage by quarter of an hour and dimension combination. Laws 4.3, 4.4, 4.6 and 4.7."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import reduce
@@ -51,24 +51,6 @@ class Fact:
 
     session: Session
     rank: tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The usage of one meter and one dimension combination over some interval: what billing rates.
-
-    Attributes:
-        dimensions: sorted (name, value) pairs; a name that the events lacked is absent.
-        quantity: by the meter's aggregation; milliseconds × weight for durations.
-        events: how many live events, or sessions started.
-        amount: the sum of the events' own amounts.
-    """
-
-    meter: str
-    dimensions: Dimensions
-    quantity: Decimal
-    events: int
-    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,43 +179,6 @@ def part_of(session: Session, meter: Meter, start: int, end: int) -> Decimal:
     return EXACT.subtract(billed_until(session, meter, end), billed_until(session, meter, start))
 
 
-def quantity(meter: Meter, tally: Tally) -> Decimal:
-    """What a tally amounts to under the meter's aggregation; 0 where nothing was seen."""
-    return {
-        "sum": tally.quantity,
-        "duration": tally.quantity,
-        "count": Decimal(tally.events),
-        "min": tally.least or Decimal(0),
-        "max": tally.most or Decimal(0),
-        "latest": tally.latest[2] if tally.latest else Decimal(0),
-        "unique": Decimal(len(tally.values)),
-    }[meter.aggregation]
-
-
-def tallies_between(
-    meter: Meter,
-    slots: Slots,
-    open_sessions: Sequence[Session],
-    start: int,
-    end: int,
-    at: int,
-    ends_at: int | None = None,
-) -> dict[Dimensions, Tally]:
-    """Join the usage of [start, end) by dimension combination, open sessions measured as if they stopped at `at`.
-
-    `start` and `end` lie on quarters of an hour (law 4.3), or `end` is beyond all usage. `ends_at` is the customer's
-    end, at which open sessions end at the latest.
-    """
-    joined: defaultdict[Dimensions, list[Tally]] = defaultdict(list)
-    for (quarter, dimensions), tally in slots.items():
-        if start <= quarter < end:
-            joined[dimensions].append(tally)
-    for session in open_sessions:
-        for dimensions, accrued in accrued_by_dimensions(session, meter, start, end, at, ends_at):
-            joined[dimensions].append(accrued)
-    return {dimensions: merge_tallies(*several) for dimensions, several in joined.items()}
-
-
 def accrued_between(
     session: Session, meter: Meter, start: int, end: int, at: int, ends_at: int | None = None
 ) -> Tally | None:
@@ -256,23 +201,6 @@ def accrued_by_dimensions(
         accrued = accrued_between(session, meter, first, last, at, ends_at)
         if accrued:
             yield meter.kept(session.dimensions, first), accrued
-
-
-def usage_between(
-    meter: Meter,
-    slots: Slots,
-    open_sessions: Sequence[Session],
-    start: int,
-    end: int,
-    at: int,
-    ends_at: int | None = None,
-) -> list[Usage]:
-    """The usage of [start, end) by dimension combination, in order of dimensions; see `tallies_between`."""
-    joined = tallies_between(meter, slots, open_sessions, start, end, at, ends_at)
-    return [
-        Usage(meter.key, dimensions, quantity(meter, tally), tally.events, tally.amount)
-        for dimensions, tally in sorted(joined.items())
-    ]
 
 
 def cover(start: int, end: int) -> tuple[list[int], list[int], list[int]]:

@@ -22,6 +22,7 @@ def simulate(
         written = sys.stdin.read() if str(scenario) == "-" else scenario.read_text(encoding="utf-8")
         told = simulation.simulate(scenarios.read(written, now))
     except (OSError, ValueError, TaximeterError) as fault:
-        typer.echo(str(fault), err=True)
+        faults = fault.faults if isinstance(fault, TaximeterError) else ()
+        typer.echo("\n".join([str(fault), *(f"{each.pointer}: {each.detail}" for each in faults)]), err=True)
         raise typer.Exit(1) from fault
     typer.echo(json.dumps(told, indent=2, ensure_ascii=False))

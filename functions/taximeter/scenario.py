@@ -1,25 +1,25 @@
 """A scenario: who uses what at which price, and what happened, as one JSON document (api.md, The command)."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationError
 
 from billing.accounts import revise
 from billing.credits import CreditRequest
 from billing.customers import Account, Customer
-from billing.fields import Written, merge_patch
-from billing.plans import Plan, check
+from billing.faults import Contradiction, faults_in, read_model
+from billing.fields import Written, list_in, mapping_in, merge_patch
+from billing.plans import Plan, misfits
 from metering.arrival import event_from_json
 from metering.decimals import JsonNumber
 from metering.errors import Invalid
 from metering.events import Event, Rejection, judge
 from metering.meters import Meter
 from metering.times import parse_time
-
-_Keyed = TypeVar("_Keyed", Meter, Plan)
 
 
 class Scenario(Written):
@@ -36,26 +36,39 @@ class Scenario(Written):
     events: tuple[Any, ...] = ()
     now: Annotated[int, BeforeValidator(parse_time)]
 
-    def meters_by_key(self) -> dict[str, Meter]:
-        """The meters.
+    @classmethod
+    def contradictions(cls, written: Mapping[str, Any]) -> Iterator[Contradiction]:
+        """Meters and plans are told apart by their keys, plans fit the meters, and customers are well."""
+        for name in ("meters", "plans"):
+            keys = [_key(each) for each in list_in(written.get(name))]
+            for place, key in enumerate(keys):
+                if key and key in keys[:place]:
+                    yield (name, place, "key"), "two have the same key"
+        meters = {_key(each): _readable(each) for each in list_in(written.get("meters"))}
+        plans = list_in(written.get("plans"))
+        for place, plan in enumerate(plans):
+            yield from _within(("plans", place), misfits(plan, meters))
+        for place, body in enumerate(_bodies(list_in(written.get("customers")))):
+            yield from _within(("customers", place), _customer_faults(body, {_key(plan) for plan in plans}))
 
-        Raises:
-            Invalid: two have the same key.
-        """
-        return _by_key("meters", self.meters)
+    def meters_by_key(self) -> dict[str, Meter]:
+        """The meters."""
+        return {meter.key: meter for meter in self.meters}
 
     def plans_by_key(self) -> dict[str, Plan]:
-        """The plans, which fit the meters.
+        """The plans, which fit the meters."""
+        return {plan.key: plan for plan in self.plans}
 
-        Raises:
-            Invalid: two have the same key, or one asks for what its meter does not have.
-        """
-        plans, meters = _by_key("plans", self.plans), self.meters_by_key()
-        for plan in self.plans:
-            faults = check(plan, meters)
-            if faults:
-                raise Invalid(f"plan {plan.key}: " + "; ".join(f"{each.pointer} {each.detail}" for each in faults))
-        return plans
+
+def _key(written: object) -> str:
+    key = getattr(written, "key", mapping_in(written).get("key"))
+    return key if isinstance(key, str) else ""
+
+
+def _readable(written: object) -> Meter | None:
+    with suppress(ValidationError):
+        return Meter.model_validate(written)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,7 @@ def read(written: str, now: str | None = None) -> Scenario:
     """Read a scenario from JSON; `now` replaces the one that it holds.
 
     Raises:
-        Invalid: it is not JSON, or not a scenario.
+        Invalid: it is not JSON, or not a scenario, with every fault at once.
     """
     try:
         body = json.loads(written, parse_float=JsonNumber)
@@ -78,14 +91,7 @@ def read(written: str, now: str | None = None) -> Scenario:
         raise Invalid("the scenario is not JSON") from None
     if not isinstance(body, dict):
         raise Invalid("a scenario is a JSON object")
-    return Scenario.model_validate(body if now is None else body | {"now": now})
-
-
-def _by_key(name: str, several: Sequence[_Keyed]) -> dict[str, _Keyed]:
-    found = {each.key: each for each in several}
-    if len(found) < len(several):
-        raise Invalid(f"two {name} have the same key")
-    return found
+    return read_model(Scenario, body if now is None else body | {"now": now})
 
 
 def accepted(scenario: Scenario) -> tuple[list[Event], list[Rejection]]:
@@ -113,7 +119,6 @@ def subscribers(scenario: Scenario, events: Iterable[Event]) -> dict[str, Subscr
     """The customers with their plans and credits; one without `starts_at` starts with the period of its first event.
 
     Raises:
-        Invalid: a customer is not well, or names a plan that is not there.
         Conflict: a customer changes what cannot change.
     """
     plans = scenario.plans_by_key()
@@ -136,11 +141,45 @@ def subscribers(scenario: Scenario, events: Iterable[Event]) -> dict[str, Subscr
 
 
 def _plan(customer: Customer, plans: Mapping[str, Plan]) -> tuple[Plan, int] | None:
-    if customer.plan is None:
-        return None
-    if customer.plan not in plans:
-        raise Invalid(f"customer {customer.id}: there is no plan {customer.plan!r}")
-    return plans[customer.plan], 1
+    return None if customer.plan is None else (plans[customer.plan], 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """One writing of a customer: the whole customer after it, and what came along."""
+
+    customer: dict[str, Any]
+    plan_effective_at: object
+    credits: object
+
+
+def _bodies(customers: Iterable[object]) -> Iterator[_Body]:
+    whole: dict[str, Any] = {}
+    for body in customers:
+        patch = dict(mapping_in(body))
+        granted, effective_at = patch.pop("credits", []), patch.pop("plan_effective_at", None)
+        name = str(patch.get("id"))
+        whole[name] = merge_patch(whole.get(name), patch)
+        yield _Body(whole[name], effective_at, granted)
+
+
+def _customer_faults(body: _Body, plans: Set[str]) -> Iterator[Contradiction]:
+    yield from faults_in(Customer, body.customer)
+    if isinstance(plan := body.customer.get("plan"), str) and plan not in plans:
+        yield ("plan",), f"there is no plan {plan!r}"
+    if body.plan_effective_at is not None:
+        try:
+            parse_time(body.plan_effective_at)
+        except Invalid as fault:
+            yield ("plan_effective_at",), fault.detail
+    if not isinstance(body.credits, list | tuple):
+        yield ("credits",), "must be a list"
+    for place, credit in enumerate(list_in(body.credits)):
+        yield from _within(("credits", place), faults_in(CreditRequest, credit))
+
+
+def _within(where: tuple[str | int, ...], inner: Iterable[Contradiction]) -> Iterator[Contradiction]:
+    return (((*where, *location), what) for location, what in inner)
 
 
 _Write = tuple[Customer, int | None, tuple[CreditRequest, ...]]
@@ -148,24 +187,14 @@ _Write = tuple[Customer, int | None, tuple[CreditRequest, ...]]
 
 def _written(scenario: Scenario) -> list[_Write]:
     """Each write of a customer: the whole customer after it, from when its plan holds, and the credits it brings."""
-    writes: list[_Write] = []
-    whole: dict[str, Any] = {}
-    for body in scenario.customers:
-        patch: dict[str, Any] = dict(body)
-        granted = patch.pop("credits", [])
-        effective_at = patch.pop("plan_effective_at", None)
-        if not isinstance(granted, list):
-            raise Invalid("`credits` must be a list")
-        name = str(patch.get("id"))
-        whole[name] = merge_patch(whole.get(name), patch)
-        writes.append(
-            (
-                Customer.model_validate(whole[name]),
-                None if effective_at is None else parse_time(effective_at),
-                tuple(CreditRequest.model_validate(each) for each in granted),
-            )
+    return [
+        (
+            Customer.model_validate(body.customer),
+            None if body.plan_effective_at is None else parse_time(body.plan_effective_at),
+            tuple(CreditRequest.model_validate(each) for each in list_in(body.credits)),
         )
-    return writes
+        for body in _bodies(scenario.customers)
+    ]
 
 
 def _last(writes: Iterable[_Write]) -> Iterable[Customer]:

@@ -23,7 +23,8 @@ from metering.meters import Meter
 from metering.sessions import Session, billed_until, pair, resource_of
 from metering.times import MINUTE, QUARTER, floor, format_time
 from metering.totals import Totals
-from metering.windows import Fact, Slots, Usage, fold, merge, usage_between
+from metering.usage import Usage, usage_between
+from metering.windows import Fact, Slots, fold, merge
 from taximeter.scenario import Scenario, Subscriber, accepted, subscribers, without_top_up
 
 Plans = Mapping[tuple[str, int], Plan]
@@ -149,7 +150,7 @@ def _timestamp(event: Event) -> int:
 
 def _sessions(edges: Sequence[Event], meter: Meter, now: int, ends_at: int | None) -> list[Session]:
     resources: defaultdict[str, list[Event]] = defaultdict(list)
-    for edge in edges:
+    for edge in live(edges):  # whatever resources its versions belong to (law 4.1)
         resources[resource_of(meter, edge)].append(edge)
     found = [each for together in resources.values() for each in pair(together, meter, now, ends_at) if each.counts]
     return sorted(found, key=lambda session: (session.start, session.id))

@@ -76,6 +76,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/plans/{key}": Operation(_PLANS, "PlanAnswer", query=("version",)),
     "PUT /v1/plans/{key}": Operation(_PLANS, "PlanAnswer", body="Plan", creates=True),
     "DELETE /v1/plans/{key}": Operation(_PLANS, status=204, conflicts=("plan_in_use",)),
+    "POST /v1/quotes": Operation(_PLANS, "Quote", body="QuoteRequest", errors=(404,)),
     "GET /v1/customers": Operation(_CUSTOMERS, "CustomerAnswer", rows=True, query=_PAGE),
     "GET /v1/customers/{customer}": Operation(_CUSTOMERS, "CustomerAnswer"),
     "PUT /v1/customers/{customer}": Operation(

@@ -13,10 +13,11 @@ from adapters.keys import SCOPES
 from billing.credits import CreditRequest, RevocationRequest
 from billing.customers import Customer
 from billing.plans import Plan
+from billing.quotes import QuoteRequest
 from billing.what_if import WhatIfRequest
 from handlers._invoice_routes import VoidRequest
 from handlers._money_routes import TopUpRequest
-from infra.openapi import answers, wallet_answers
+from infra.openapi import answers, bills, wallet_answers
 from metering.bodies import EventBody, Said
 from metering.cloud_events import CloudEventBody
 from metering.meters import Meter
@@ -60,6 +61,7 @@ _TAKEN: Mapping[str, Schema] = {
     "parse_time": _TIME,
     "_quarter": _QUARTER,
     "parse_duration": _DURATION,
+    "_count": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+$"}]},
     "_dimension": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
     "_packed": {"type": "string", "contentEncoding": "base64"},
 }
@@ -73,6 +75,7 @@ _BODIES: Mapping[str, Any] = {
     "TopUpRequest": TopUpRequest,
     "WhatIfRequest": WhatIfRequest,
     "VoidRequest": VoidRequest,
+    "QuoteRequest": QuoteRequest,
     "Event": EventBody,
     "EventData": Said,
     "CloudEvent": CloudEventBody,
@@ -95,6 +98,7 @@ _SAID = {
     "one unless told. The meters of a plan that is written out need not exist.",
     "TopUpRequest": "How much credit to buy.",
     "VoidRequest": "Whether the period is to be invoiced anew.",
+    "QuoteRequest": "A plan, or the key of one, and usage to hold against it.",
 }
 
 
@@ -121,7 +125,8 @@ class _Generator(GenerateJsonSchema):
 
 def components() -> dict[str, Schema]:
     """All schemas by name."""
-    models: list[Any] = [each for each in {**vars(answers), **vars(wallet_answers)}.values() if _is_answer(each)]
+    found_in = vars(answers) | vars(bills) | vars(wallet_answers)
+    models: list[Any] = [each for each in found_in.values() if _is_answer(each)]
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         *((name, "validation", TypeAdapter(body)) for name, body in _BODIES.items()),
         *((name, "serialization", TypeAdapter(shown)) for name, shown in _SHOWN.items()),

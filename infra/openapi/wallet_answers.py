@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from infra.openapi.answers import Answer, Decimal, InvoiceLine, InvoicePeriod, Time
+from infra.openapi.answers import Answer, Decimal, Time
+from infra.openapi.bills import InvoiceLine, InvoicePeriod
 
 
 class Revocation(Answer):

@@ -123,7 +123,7 @@ def test_an_edge_is_read_as_it_was_and_its_key_names_it(table: Table) -> None:
 
 
 def around(events: Events, first: int, last: int | None = None) -> list[str]:
-    found = events.around(key(first), NOON + first, NOON + (first if last is None else last))
+    found = events.around(key(first), METER, NOON + first, NOON + (first if last is None else last))
     return [event.id for event in sorted(found.edges, key=lambda event: (event.timestamp, event.id, event.revision))]
 
 
@@ -159,7 +159,7 @@ def test_what_is_read_is_enough_to_pair_what_starts_there_as_if_all_was_read(
 ) -> None:
     all_edges = [edge(kind, when, f"{number}") for number, (kind, when) in enumerate(edges)]
     events = with_edges(table, *all_edges)
-    found = events.around(key(at), NOON + at, NOON + at).edges
+    found = events.around(key(at), METER, NOON + at, NOON + at).edges
     whole, part = (pair(some, METER, NOON + HOUR) for some in (all_edges, found))
     begins = min(event.timestamp for event in found)
     concerned = [each for each in whole if begins <= each.start <= NOON + at]
@@ -186,7 +186,7 @@ def test_pokes_and_published_ends_between_edges_are_no_edges(table: Table) -> No
     events.poke(key(10), "overdue")
     events.poke(key(20), "overdue")
     events.publish(key(0), edge("start", 10, "s"), Published(NOON + DAY, NOON + HOUR, "digest"))
-    found = events.around(key(40), NOON + 40, NOON + 40)
+    found = events.around(key(40), METER, NOON + 40, NOON + 40)
     assert {event.id for event in found.edges} == {"s", "stop40"}
     assert found.published == {(NOON + 10, "s"): Published(NOON + DAY, NOON + HOUR, "digest")}
 
@@ -195,13 +195,13 @@ def test_what_was_published_is_written_on_the_condition_of_what_was_read(bench: 
     events = Events(bench.table, 35 * DAY)
     start = edge("start", 0, "s")
     first = events.publish(key(0), start, Published(NOON + HOUR, 0, "digest"))
-    (read,) = events.around(key(0), NOON, NOON).published.values()
+    (read,) = events.around(key(0), METER, NOON, NOON).published.values()
     assert (read, read.version) == (first, 1)
     second = events.publish(key(0), start, replace(read, end=NOON + 3 * HOUR))
     for lost in (first, Published(NOON + 9 * HOUR, 0, "digest")):
         with pytest.raises(Unavailable):
             events.publish(key(0), start, lost)
-    assert events.around(key(0), NOON, NOON).published == {(NOON, "s"): second}
+    assert events.around(key(0), METER, NOON, NOON).published == {(NOON, "s"): second}
     assert bench.changes() == 2
 
 
@@ -245,7 +245,7 @@ def test_wherever_edges_lie_in_a_long_partition_their_sessions_are_what_the_whol
     whole = pair(made, METER, NOON + HOUR)
     for first in (0, 7, 30, 55, 60):
         last = first + random.randint(0, 10)
-        found = events.around(key(first), NOON + first, NOON + last)
+        found = events.around(key(first), METER, NOON + first, NOON + last)
         part = pair(found.edges, METER, NOON + HOUR)
         ends = NOON + last if found.end is None else min(NOON + last, found.end - 1)
         assert [each for each in part if NOON + first <= each.start <= ends] == [
@@ -258,5 +258,5 @@ def test_the_newest_edges_are_read_at_once() -> None:
     events = with_edges(table, edge("start", 10), edge("stop", 20))
     for at in (10, 20):
         table.queries = 0
-        events.around(key(at), NOON + at, NOON + at)
+        events.around(key(at), METER, NOON + at, NOON + at)
         assert table.queries == 1

@@ -12,7 +12,8 @@ from billing.settlement import Settlement, settle
 from billing.wallet import Entry, Wallet, balance, grant, new_wallet
 from metering.decimals import text
 from metering.times import format_time, parse_time
-from metering.windows import Usage
+from metering.usage import Usage
+from metering.windows import Tally
 
 START = parse_time("2026-11-01T00:00:00Z")
 
@@ -59,7 +60,7 @@ class History:
 
         def usage(start: int, end: int, at: int | None) -> list[Usage]:
             counted = [Decimal(q) for time, q in events if start <= time < end and (at is None or time < at)]
-            return [Usage("m", (), sum(counted, Decimal(0)), len(counted), Decimal(0))] if counted else []
+            return [Usage("m", "sum", (), Tally(len(counted), sum(counted, Decimal(0))))] if counted else []
 
         versions = {(each.key, 1): each for each in self.plans}
         made = settle(self.wallet, self.account, versions, usage, now)

@@ -15,7 +15,8 @@ from billing.rating import rate
 from metering.decimals import text
 from metering.errors import Conflict
 from metering.times import DAY, parse_time
-from metering.windows import Usage
+from metering.usage import Usage
+from metering.windows import Tally
 
 PERIOD = Period(parse_time("2026-11-01T00:00:00Z"), parse_time("2026-12-01T00:00:00Z"))
 PLAN = Plan.model_validate(
@@ -35,7 +36,7 @@ ISSUER: dict[str, JsonValue] = {"name": "Us", "address": {"city": "Berlin"}, "ta
 
 def made(used: str = "100", credits_applied: str = "0", **fields: Any) -> tuple[Account, Invoice]:
     account = Account(Customer.model_validate({"id": "acme", "currency": "USD", **fields}))
-    lines = rate(PLAN, [Usage("m", (), Decimal(used), 1, Decimal(0))])
+    lines = rate(PLAN, [Usage("m", "sum", (), Tally(1, Decimal(used)))])
     return account, draft(account, ("p", 3), PERIOD, lines, Decimal(credits_applied), ISSUER)
 
 

@@ -15,7 +15,8 @@ from billing.wallet import OpenPeriod
 from billing.what_if import Comparison, Piece, WhatIfRequest, check_currency, pieces, side
 from metering.errors import Conflict
 from metering.times import DAY, HOUR
-from metering.windows import Usage
+from metering.usage import Usage
+from metering.windows import Tally
 from tests.billing.histories import START, History, account, at, plan
 
 NOW = at("12-10T00:00")
@@ -29,7 +30,7 @@ used = st.lists(
 def usage_of(events: Sequence[tuple[int, int]]) -> Callable[[int, int], list[Usage]]:
     def usage(start: int, end: int) -> list[Usage]:
         counted = [Decimal(quantity) / 100 for time, quantity in events if start <= time < end]
-        return [Usage("m", (), sum(counted, Decimal(0)), len(counted), Decimal(0))] if counted else []
+        return [Usage("m", "sum", (), Tally(len(counted), sum(counted, Decimal(0))))] if counted else []
 
     return usage
 

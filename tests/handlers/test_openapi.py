@@ -157,7 +157,18 @@ def happen(street: Street, witness: Witness) -> None:
     package = {"model": "package", "size": "10", "package_price": "1.5"}
     items = [{"key": "a", "meter": "requests", "price": matrix}, {"key": "b", "price": fee}]
     items += [{"key": "c", "meter": "requests", "price": package, "where": {"provider": "aws"}, "measure": "events"}]
+    stairs = [{"up_to": "5", "flat_fee": 3}, {"up_to": None, "flat_fee": "4"}]
+    tiers = [{"up_to": 1, "unit_price": "0.5"}, {"unit_price": "0.25", "flat_fee": "1"}]
+    models: list[dict[str, Any]] = [{"model": each, "tiers": tiers} for each in ("graduated", "volume")]
+    models += [{"model": "stairstep", "tiers": stairs}, {"model": "percentage", "rate": 3, "minimum": "1"}]
+    models += [{"model": "dynamic"}]
+    items += [{"key": each["model"], "meter": "requests", "included": "0.5", "price": each} for each in models]
     call("PUT", "/v1/plans/full", {"currency": "USD", "items": items, "maximum": "1000"})
+    rows = [{"item": "graduated", "quantity": "7"}, {"meter": "requests", "quantity": 3, "events": 2, "amount": "1"}]
+    for plan in ("full", {"currency": "EUR", "items": items}):
+        assert call("POST", "/v1/quotes", {"plan": plan, "usage": rows}, scopes="read")[0] == 200
+    assert call("POST", "/v1/quotes", {"plan": "none"})[0] == 404
+    assert call("POST", "/v1/quotes", {"plan": {}})[0] == 400
     whole = {
         "name": "Beta",
         "address": {"city": "Bern"},

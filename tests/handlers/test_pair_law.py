@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from adapters.events import Events
 from adapters.items import Item
 from adapters.memory import MemoryTable
+from adapters.raw_events import RawEvents
 from adapters.watches import PATIENCE, SHARDS, Watches
 from handlers.pair import pair_records
 from metering.events import Acceptance, Event
 from metering.meters import Meter
 from metering.sessions import pair, resource_of
 from metering.times import DAY, HOUR, MINUTE, hour_name, parse_time
-from metering.windows import Fact, fold, merge, tallies_between
+from metering.usage import tallies_between
+from metering.windows import Fact, fold, merge
 from tests.metering.strategies import NOON, duration_meter
 
 NOW = NOON + 20 * HOUR
@@ -46,9 +48,11 @@ class World:
         self.pending: list[dict[str, Any]] = []
         self.written = 0
         self.ledger = MemoryTable()
-        self.store = Events(MemoryTable(self._changed), 35 * DAY)
+        table = MemoryTable(self._changed)
+        self.store = Events(table, 35 * DAY)
         self.live: Any = SimpleNamespace(
             events=self.store,
+            raw_events=RawEvents(table, 35 * DAY),
             clock=lambda: NOW,
             remembered=SimpleNamespace(meters=lambda _: {meter.key: meter}, accounts=lambda _: {}),
             outbox=SimpleNamespace(announce=lambda *_: None),

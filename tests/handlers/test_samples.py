@@ -94,6 +94,7 @@ PROMISES: dict[str, Check] = {
     "ingest/unknown_meter": status(400, "unknown_meter"),
     "invoice/queue": wrote("Ledger", "invoice", 0),
     "invoice/schedule": queued("INVOICE", 0),
+    "pair/correction": wrote("Events", "facts", 1),
     "pair/damaged": parked("pair"),
     "pair/orphan_stop": wrote("Ledger", "suspect", 1),
     "pair/poke": wrote("Events", "facts", 0),

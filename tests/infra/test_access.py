@@ -30,7 +30,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         **FAILED,
     },
     "aggregate": {
-        "Events": {"Query"},
+        "Events": {"Query", "PutItem"},
         "Usage": WINDOWS,
         "Catalog": READ,
         "Ledger": {"PutItem"},

@@ -82,6 +82,7 @@ def test_keys_are_asked_for_where_the_gateway_asks_for_them() -> None:
                 "post_events",
                 "post_what_if",
                 "list_keys",
+                "post_quote",
             )
 
 

@@ -11,13 +11,13 @@ from metering.events import Event
 from metering.meters import Aggregation, Meter
 from metering.sessions import Session
 from metering.times import HOUR
+from metering.usage import tallies_between
 from metering.windows import (
     Fact,
     accrued_between,
     accrued_by_dimensions,
     fold,
     merge_tallies,
-    tallies_between,
 )
 from tests.metering.strategies import NOON, duration_meter, events, facts, meters, sessions
 

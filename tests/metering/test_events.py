@@ -139,11 +139,13 @@ VM = (("vm", "1"),)
         ({"customer": "gone", "timestamp": NOON - 1}, None),
         ({"timestamp": NOON - 35 * DAY}, None),
         ({"timestamp": NOON + 5 * MINUTE}, None),
-        # What is void needs no more than its identity, and what finds it.
+        # What is void needs no more than its identity.
         ({"value": None, "void": True}, None),
         ({"meter": "users", "value": None, "void": True}, None),
         (START | {"type": None, "void": True, "dimensions": VM}, None),
         (START | {"void": True, "dimensions": VM}, None),
+        (START | {"type": None, "void": True, "dimensions": ()}, None),
+        (START | {"type": "stop", "void": True, "dimensions": (("gb", "2"),)}, None),
         # One reason each.
         ({"meter": "nothing"}, "unknown_meter"),
         ({"customer": "nobody"}, "unknown_customer"),

@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from metering.events import Event
 from metering.meters import Meter
-from metering.sessions import Session, billed_until, known_at, last_possible_end, pair, resource_of
+from metering.sessions import (
+    Session,
+    at_home,
+    billed_until,
+    corrections_of,
+    is_corrections,
+    known_at,
+    last_possible_end,
+    pair,
+    resource_of,
+)
 from metering.times import HOUR
 from metering.windows import part_of
 from tests.metering.strategies import duration_meter, duration_meters
@@ -110,11 +120,11 @@ ENDED = [
     ("+10a", "a 10-50 ends_at"),
     ("+10a -20b", "a 10-20 stop"),
     ("+10a -49b", "a 10-49 stop"),
-    ("+10a -50b", "a 10-50 ends_at"),
-    ("+10a -60b", "a 10-50 ends_at"),
-    ("+10a +60b -70c", "a 10-50 ends_at, b 60-60 void"),
+    ("+10a -50b", "a 10-50 ends_at, b 50-50 void"),
+    ("+10a -60b", "a 10-50 ends_at, b 60-60 void"),
+    ("+10a +60b -70c", "a 10-50 ends_at, b 60-60 void, c 70-70 void"),
     ("+50a", "a 50-50 void"),
-    ("-60a", ""),
+    ("-60a", "a 60-60 void"),
 ]
 NOW = 100
 
@@ -133,6 +143,46 @@ def test_no_session_outlives_its_longest_duration(written: str, expected: str) -
 @pytest.mark.parametrize(("written", "expected"), ENDED)
 def test_no_session_outlives_its_customer(written: str, expected: str) -> None:
     assert picture(pair(edges(written), METER, NOW, ends_at=50)) == expected
+
+
+A, B = VM, (("vm", "i-2"),)
+HOME = resource_of(METER, edge("start", 5, "x"))
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ([("start", 0, False, A)], "x 5- open"),
+        ([("start", 0, False, A), ("start", 1, False, B)], "x 5-5 void"),
+        ([("start", 0, False, A), ("start", 1, False, B), ("start", 2, False, A)], "x 5- open"),
+        ([("start", 2, False, A), ("start", 1, False, B)], "x 5- open"),
+        ([("start", 0, False, A), (None, 0, True, ())], "x 5-5 void"),
+        ([("start", 1, False, A), (None, 0, True, ())], "x 5- open"),
+        ([("stop", 0, False, A), ("start", 1, False, B)], "x 5-5 void"),
+        # At one revision the content decides, wherever it belongs: that of i-2 is the greater one.
+        ([("start", 1, False, A), ("start", 1, False, B)], "x 5-5 void"),
+        ([("start", 1, False, A), ("start", 1, False, B), ("stop", 1, False, A)], "x 5-5 void"),
+        # What was never here leaves nothing here.
+        ([("start", 0, False, B)], ""),
+        ([(None, 1, True, ())], ""),
+    ],
+)
+def test_an_edge_counts_with_the_resource_of_the_version_that_holds_and_with_no_other(
+    versions: list[tuple[Any, int, bool, Any]], expected: str
+) -> None:
+    several = [
+        Event("acme", "runtime", "x", 5, type=type_, revision=revision, void=void, dimensions=dimensions)
+        for type_, revision, void, dimensions in versions
+    ]
+    for order in itertools.permutations(several):
+        assert picture(pair(at_home(order, METER, HOME), METER, NOW)) == expected
+
+
+def test_a_void_that_lacks_a_session_dimension_stands_with_the_corrections_of_its_hour() -> None:
+    void = Event("acme", "runtime", "x", 5, void=True, dimensions=(("provider", "aws"),))
+    assert resource_of(METER, void) == corrections_of(5) == "~1970-01-01T00"
+    assert is_corrections(resource_of(METER, void))
+    assert not is_corrections(HOME)
 
 
 def test_a_session_ends_at_the_earlier_of_its_two_limits() -> None:

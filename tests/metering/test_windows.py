@@ -15,19 +15,16 @@ from metering.events import Event, live, winners
 from metering.meters import Aggregation, Meter
 from metering.sessions import Session, billed_until, counted
 from metering.times import DAY, HOUR, QUARTER, floor
+from metering.usage import Usage, quantity, tallies_between, usage_between
 from metering.windows import (
     Fact,
     Slots,
     Tally,
-    Usage,
     accrued_between,
     cover,
     fold,
     merge,
     merge_tallies,
-    quantity,
-    tallies_between,
-    usage_between,
 )
 from tests.metering.strategies import (
     NOON,
@@ -65,7 +62,8 @@ def test_each_aggregation_by_example(aggregation: Aggregation, expected: str) ->
     meter = meters(aggregation).model_copy(update={"dimensions": ()})
     folded = fold(meter, several)
     assert {quarter for quarter, _ in folded.slots} == {NOON, NOON + QUARTER, NOON + HOUR}
-    assert total(meter, folded.slots) == [Usage("requests", (), Decimal(expected), 4, Decimal(0))]
+    (row,) = total(meter, folded.slots)
+    assert (row.meter, row.dimensions, row.quantity, row.events) == ("requests", (), Decimal(expected), 4)
 
 
 def test_usage_is_kept_apart_by_the_dimensions_of_the_meter_alone() -> None:
@@ -96,7 +94,7 @@ def test_the_own_amounts_of_events_are_summed_whatever_the_aggregation() -> None
 def test_where_nothing_was_seen_the_quantity_is_zero() -> None:
     for aggregation in get_args(Aggregation):
         meter = duration_meter() if aggregation == "duration" else meters(aggregation)
-        assert quantity(meter, Tally()) == 0
+        assert quantity(aggregation, Tally()) == 0
         assert fold(meter).slots == {}
         assert total(meter, {}) == []
 
@@ -198,7 +196,6 @@ def test_merge_of_windows_is_associative_and_commutative_and_has_an_identity(
 @given(st.lists(slots, max_size=4), st.sampled_from(get_args(Aggregation)))
 def test_every_aggregation_can_be_read_from_merged_windows(several: list[Slots], aggregation: Aggregation) -> None:
     """Quantities of the merged window, against the tallies laid side by side."""
-    meter = duration_meter() if aggregation == "duration" else meters(aggregation)
     for key, tally in merge(*several).items():
         met = [each[key] for each in several if key in each]
         least = [each.least for each in met if each.least is not None]
@@ -214,7 +211,7 @@ def test_every_aggregation_can_be_read_from_merged_windows(several: list[Slots],
             "latest": max(latest, default=(0, "", Decimal(0)))[2],
             "unique": Decimal(len(frozenset().union(*(each.values for each in met)))),
         }
-        assert quantity(meter, tally) == expected[aggregation]
+        assert quantity(aggregation, tally) == expected[aggregation]
 
 
 # Sessions.
@@ -274,7 +271,7 @@ def test_the_windows_of_a_session_sum_to_what_it_is_billed(told: Session, meter:
         assert rows == []
     else:
         declared = tuple(each for each in told.dimensions if each[0] in meter.dimensions)
-        assert rows == [Usage(meter.key, declared, billed_until(told, meter, EVER[1]), 1, Decimal(0))]
+        assert rows == [Usage(meter.key, "duration", declared, Tally(1, billed_until(told, meter, EVER[1])))]
 
 
 def test_a_session_lies_in_every_quarter_that_it_touches_and_starts_in_one() -> None:

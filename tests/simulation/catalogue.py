@@ -33,6 +33,18 @@ def _each(meter: str, unit_price: str, **fields: Any) -> Json:
     return {"key": meter, "meter": meter, "price": {"model": "per_unit", "unit_price": unit_price}, **fields}
 
 
+def _tiers(model: str, *tiers: tuple[str | None, str, str]) -> Json:
+    return {
+        "model": model,
+        "tiers": [{"up_to": end, "unit_price": price, "flat_fee": fee} for end, price, fee in tiers],
+    }
+
+
+_GRADUATED = _tiers("graduated", ("2", "0.5", "0.1"), ("7.5", "0.3", "0"), (None, "0.1", "1"))
+_VOLUME = _tiers("volume", ("3", "0.7", "0"), ("11", "0.2", "0.05"))
+_STAIRS = {"model": "stairstep", "tiers": [{"up_to": "1", "flat_fee": "2"}, {"up_to": "4", "flat_fee": "3"}]}
+_FEES = {"model": "percentage", "rate": "2.9", "fixed_fee": "0.3", "minimum": "0.5", "maximum": "4"}
+_OWN = {"key": "own", "meter": "requests", "price": {"model": "dynamic"}}
 _PACKAGES = {"model": "package", "size": "2.5", "package_price": "0.333"}
 PLANS: list[Json] = [
     {
@@ -54,6 +66,8 @@ PLANS: list[Json] = [
             {**_each("runtime", "0.5", measure="events"), "key": "starts"},
             _each("lease", "1", divide_by="3600000"),
             _each("users", "2.5"),
+            {"key": "tiers", "meter": "requests", "price": _GRADUATED},
+            {"key": "fees", "meter": "requests", "where": {"provider": "gcp"}, "price": _FEES},
             {"key": "platform", "price": {"model": "flat", "amount": "20", "due": "arrears"}},
         ],
         "discounts": [{"percent": "10"}],
@@ -77,15 +91,19 @@ PLANS: list[Json] = [
         "currency": "JPY",
         "period": "day",
         "items": [
-            _each("requests", "11"),
-            _each("users", "7"),
+            {"key": "requests", "meter": "requests", "price": _VOLUME},
+            {"key": "users", "meter": "users", "price": _STAIRS},
             _each("runtime", "1", divide_by="1000"),
             _each("lease", "3", divide_by="900000"),
             {"key": "fee", "price": {"model": "flat", "amount": "100"}},
         ],
         "maximum": "5000",
     },
-    {"key": "other", "currency": "USD", "items": [_each("calls", "2"), _each("runtime", "0.01", divide_by="1000")]},
+    {
+        "key": "other",
+        "currency": "USD",
+        "items": [_each("calls", "2"), _OWN, _each("runtime", "0.01", divide_by="1000")],
+    },
 ]
 
 

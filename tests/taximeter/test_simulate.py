@@ -226,6 +226,68 @@ def test_a_scenario_that_contradicts_itself_is_refused(body: str, error: type[Ex
         simulate(read(body))
 
 
+def test_an_alert_watches_all_of_a_meter_by_its_aggregation() -> None:
+    meter = {"key": "peak", "aggregation": "max", "dimensions": ["region"]}
+    alerts = [{"key": each, "kind": "usage_above", "meter": "peak", "threshold": each} for each in ("3", "4", "6")]
+    happened = [
+        {"id": region, "customer": "acme", "meter": "peak", "timestamp": "2026-11-20T16:00:00Z", "value": value}
+        | {"dimensions": {"region": region}}
+        for region, value in (("eu", "4"), ("us", "3"))
+    ]
+    customer = {"id": "acme", "plan": "basic", "alerts": alerts}
+    world = {"meters": [*METERS, meter], "plans": [PLAN], "customers": [customer], "events": happened}
+    told = simulate(read(json.dumps(world | {"now": "2026-11-21T00:00:00Z"})))
+
+    assert [each["key"] for each in told["customers"]["acme"]["alerts"]] == ["3"]
+
+
+FAULTY: Json = {
+    "now": "soon",
+    "meters": [*METERS, METERS[0], {"key": "odd", "aggregation": "odd"}],
+    "plans": [
+        {
+            "key": "p",
+            "currency": "USD",
+            "items": [
+                {"key": "a", "meter": "odd", "where": {"x": "1"}, "price": {"model": "dynamic"}},
+                {"key": "b", "meter": "runtime", "price": {"model": "dynamic"}},
+                {
+                    "key": "c",
+                    "meter": "requests",
+                    "where": {"zone": "1"},
+                    "included": "x",
+                    "price": {"model": "dynamic"},
+                },
+            ],
+        }
+    ],
+    "customers": [
+        {"id": "a", "plan": "p", "plan_effective_at": "later", "credits": [{"id": "c", "amount": "-1"}]},
+        {"id": "a", "plan": "q", "anchor_day": 32, "credits": {}},
+    ],
+}
+
+
+def test_all_faults_of_a_scenario_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "scenario.json").write_text(json.dumps(FAULTY))
+    refused = CliRunner().invoke(main, ["simulate", str(tmp_path / "scenario.json")])
+
+    assert refused.exit_code == 1
+    assert {line.split(":")[0] for line in refused.stderr.splitlines()[1:]} == {
+        "/now",
+        "/meters/2/key",
+        "/meters/3/aggregation",
+        "/plans/0/items/1/price/model",
+        "/plans/0/items/2/where/zone",
+        "/plans/0/items/2/included",
+        "/customers/0/plan_effective_at",
+        "/customers/0/credits/0/amount",
+        "/customers/1/plan",
+        "/customers/1/anchor_day",
+        "/customers/1/credits",
+    }
+
+
 def test_the_command_reads_a_file_and_writes_json(tmp_path: Path) -> None:
     file = tmp_path / "scenario.json"
     file.write_text(json.dumps({"now": "2026-12-01T00:00:00Z"}))

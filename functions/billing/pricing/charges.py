@@ -21,6 +21,10 @@ class Measured:
     amount: Decimal
 
 
+Step = Mapping[str, str | None]
+"""A step of a computation as it is shown, numbers as text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """An amount and its explanation.
@@ -28,9 +32,9 @@ class Charge:
     Attributes:
         amount: exact, before rounding.
         unit_price: the price of one unit, where the model has a single one.
-        tiers: the steps of the computation, as they are shown (numbers as text).
+        tiers: the steps of the computation, tier by tier; none where quantity × unit price says it all.
     """
 
     amount: Fraction
     unit_price: Decimal | None = None
-    tiers: tuple[Mapping[str, str | None], ...] = ()
+    tiers: tuple[Step, ...] = ()

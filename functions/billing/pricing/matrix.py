@@ -1,19 +1,28 @@
 """matrix: usage split by the values of some dimensions, each combination with a price of its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from billing.fields import Written
+from billing.faults import Contradiction
+from billing.fields import Written, list_in, mapping_in
+from billing.pricing.dynamic import Dynamic
+from billing.pricing.graduated import Graduated
 from billing.pricing.package import Package
 from billing.pricing.per_unit import PerUnit
+from billing.pricing.percentage import Percentage
+from billing.pricing.stairstep import Stairstep
+from billing.pricing.volume import Volume
+from metering.bodies import DimensionName, DimensionValue
 from metering.meters import DimensionNames
-from metering.windows import Usage
+from metering.usage import Usage
 
 # Every price that rates a quantity: all but `flat` and `matrix` itself.
-QuantityPrice = Annotated[PerUnit | Package, Field(discriminator="model")]
+QuantityPrice = Annotated[
+    PerUnit | Package | Graduated | Volume | Stairstep | Percentage | Dynamic, Field(discriminator="model")
+]
 
 _ANY = "*"
 
@@ -21,7 +30,7 @@ _ANY = "*"
 class Cell(Written):
     """A pattern of dimension values (`*` matches anything, as does leaving a name out) and its price."""
 
-    when: dict[str, str]
+    when: dict[DimensionName, DimensionValue]
     price: QuantityPrice
 
 
@@ -33,16 +42,14 @@ class Matrix(Written):
     prices: tuple[Cell, ...]
     otherwise: QuantityPrice | None = None
 
-    @model_validator(mode="after")
-    def _names_only_its_dimensions(self) -> "Matrix":
-        faults = [
-            f"prices {index} asks for `{name}`, which is not in `by`"
-            for index, cell in enumerate(self.prices)
-            for name in sorted(cell.when.keys() - set(self.by))
-        ]
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+    @classmethod
+    def contradictions(cls, written: Mapping[str, Any]) -> Iterator[Contradiction]:
+        """A pattern names only what usage is split by."""
+        by = list_in(written.get("by"))
+        for place, cell in enumerate(list_in(written.get("prices"))):
+            for name in mapping_in(getattr(cell, "when", mapping_in(cell).get("when"))):
+                if name not in by:
+                    yield ("prices", place, "when", name), f"asks for `{name}`, which is not in `by`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class Part:
     """The usage of one combination of dimension values, and the price that it has (None: unpriced)."""
 
     dimensions: Mapping[str, str]
-    price: PerUnit | Package | None
+    price: QuantityPrice | None
     usage: tuple[Usage, ...]
 
 

@@ -27,6 +27,7 @@ def charge_package(price: Package, quantity: Fraction) -> Charge:
         packages = Fraction(floor(packages))
     amount = packages * Fraction(price.package_price)
     step = {
+        "quantity": text(quantity),
         "packages": text(packages),
         "size": text(price.size),
         "package_price": text(price.package_price),

@@ -9,7 +9,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from billing.customers import Customer
-from billing.plans import Plan, check
+from billing.faults import pointer
+from billing.plans import Plan
+from billing.plans import misfits as misfits_of
 from metering.meters import Meter
 
 Json = dict[str, Any]
@@ -138,5 +140,5 @@ def misfits(entries: list[Entry], deployed_meters: Mapping[str, Meter]) -> Itera
     meters = dict(deployed_meters) | {entry.name: entry.value for entry in entries if isinstance(entry.value, Meter)}
     for entry in entries:
         if isinstance(entry.value, Plan):
-            for fault in check(entry.value, meters):
-                yield f"plans/{entry.name}: {fault.pointer}: {fault.detail}"
+            for where, what in misfits_of(entry.written, meters):
+                yield f"plans/{entry.name}: {pointer(where, entry.written)}: {what}"

@@ -66,7 +66,7 @@ authorize     4     4  read Catalog 4
 gateway       0     0  http requests 240
 ingest      240   256  read Catalog 16, write Events 2394
 invoice       1    22  read Ledger 11.0
-pair        186  2389  read Catalog 64, read Events 2110, write Events 288
+pair        186  2577  read Catalog 64, read Events 2298, write Events 288
 rate         50   301  queue requests 6, read Catalog 68, read Ledger 68.0, read Usage 96, write Ledger 49
 """,
 }

@@ -215,6 +215,43 @@ def test_edges_that_were_never_paired_are_found_by_a_scan_alone(bench: Bench) ->
     assert bench.windows() == right
 
 
+def bare(of: dict[str, Any]) -> dict[str, Any]:
+    """A void that says no more than which edge it is."""
+    identity = {name: of[name] for name in ("id", "customer", "meter", "timestamp")}
+    return identity | {"void": True, "revision": 1}
+
+
+def test_a_void_that_was_lost_on_its_way_to_its_edge_is_brought_there_again(bench: Bench) -> None:
+    bench.street.post(edge("start", 5), edge("stop", 30), bare(edge("start", 5)))
+    bench.street.flow()
+    right = bench.windows()
+    table = bench.street.tables["Events"]
+    places = [(str(item["pk"]), str(item["sk"])) for item in table.all() if item["kind"] == "edge"]
+    (lost,) = [(pk, sk) for pk, sk in places if "#~" not in pk and f"#{1:016d}#" in sk]
+    table.delete(*lost)
+    tally = bench.replay()
+    assert table.get(*lost)
+    assert (tally.unanswered, bench.windows()) == (0, right)
+
+
+@pytest.mark.parametrize(("minutes", "scan"), [(5, False), (30, True)])
+def test_a_void_that_was_never_paired_is_found_beside_a_start_and_else_by_a_scan(
+    bench: Bench, minutes: int, scan: bool
+) -> None:
+    edges = {5: edge("start", 5), 30: edge("stop", 30)}
+    bench.street.post(*edges.values())
+    bench.street.flow()
+    right = bench.windows()
+    bench.street.post(bare(edges[minutes]))
+    bench.street.streams["pair"].clear()
+    assert bench.replay().changed == (not scan)
+    bench.replay(scan=scan)
+    bench.street.flow()
+    assert bench.windows() != right
+    rows = bench.street.does("GET", "/v1/events", query={"customer": "acme", "meter": "runtime"})["rows"]
+    assert [row["id"] for row in rows if row["status"] == "void"] == [edges[minutes]["id"]]
+
+
 def test_only_what_is_asked_for_is_replayed(bench: Bench) -> None:
     bench.street.does("PUT", "/v1/customers/other", {"plan": "serverless"})
     bench.street.post(used("a", 1), used("b", 1, customer="other"), edge("start", 1), edge("stop", 2))
