@@ -33,6 +33,7 @@ from metering.times import MINUTE, hour_name
 
 _MOST_IN_A_TRANSACTION = 100
 _STANDSTILL = 15 * MINUTE
+_Hours = Mapping[int, tuple[Entry, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +100,18 @@ class Ledger:
             self._table.transact(puts[:_MOST_IN_A_TRANSACTION])
 
     def entries(
-        self, wallet: Wallet, finished: Mapping[int, tuple[Entry, ...]] | None = None
+        self, wallet: Wallet, finished: _Hours | None = None, until: int | None = None, page: int = 0
     ) -> Iterator[dict[str, Any]]:
-        """The ledger of a customer, newest first, as the API lists it.
+        """The ledger of a customer, newest first, as the API lists it; those of clock hours after `until` are left out.
 
-        Args:
-            wallet: settled, stored or not.
-            finished: the hours that settling it finished, where that is not stored yet.
+        `finished` are hours that settling finished and nobody stored; `page` is how many are read at once, if few.
         """
         entries = [entry for _, several in sorted((finished or {}).items()) for entry in several]
         entries += wallet.entries
-        for entry in reversed(entries):
-            yield entry.as_json()
+        yield from (entry.as_json() for entry in reversed(entries) if until is None or entry.at < until)
         running = {hour_name(entry.at) for entry in entries}
-        for item in self._table.query(wallet.customer, "entries#", "entries#\U0010ffff", newest_first=True):
+        last = f"entries#{'~' if until is None else hour_name(until - 1)}"
+        for item in self._table.query(wallet.customer, "entries#", last, newest_first=True, page=page):
             if string(item, "sk").removeprefix("entries#") not in running:
                 yield from reversed(unpack_json(binary(item, "data")))
 

@@ -14,10 +14,10 @@ of a wallet.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 from adapters.items import Absent, ConditionFailed, Item, Put, Table, string
@@ -25,6 +25,7 @@ from adapters.windows import Window, read_window, read_windows, write_window
 from metering.sessions import Session
 from metering.spreading import spread_sessions, spread_slots
 from metering.times import DAY, HOUR, floor, format_time, hour_name, hour_of_name
+from metering.totals import Totals
 from metering.window_items import unpack_sessions, unpack_slots
 from metering.windows import Slots, merge
 
@@ -71,7 +72,7 @@ class Stored:
         return self.window is not None and "heavy" in self.window.head
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Measured:
     """The usage of one customer over some time, by meter: slots, and the running sessions.
 
@@ -82,6 +83,11 @@ class Measured:
     slots: dict[str, Slots] = field(default_factory=dict)
     open: dict[str, list[Session]] = field(default_factory=dict)
     unclosed: tuple[int, ...] = ()
+
+    @cached_property
+    def totals(self) -> Mapping[str, Totals]:
+        """What the slots add up to, by meter."""
+        return {meter: Totals(slots) for meter, slots in self.slots.items()}
 
 
 class Usage:

@@ -28,6 +28,13 @@ class CreditRequest(Written):
     reference: Text | None = None
 
 
+class RevocationRequest(Written):
+    """What users post to `/v1/customers/{id}/credits/{credit}/revoke`; without `amount` all that remains is meant."""
+
+    id: Key
+    amount: Positive | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Credit:
     """Money that was paid or given in advance.

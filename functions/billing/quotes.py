@@ -39,6 +39,13 @@ def _kind(written: object) -> str | None:
     return "key" if isinstance(written, str) else None
 
 
+PlanOrKey = Annotated[
+    Annotated[Plan, BeforeValidator(_as_shown), Tag("plan")] | Annotated[Key, Tag("key")],
+    Discriminator(_kind, custom_error_type="plan", custom_error_message="must be a plan, or the key of one"),
+]
+"""A plan that is written out, or the key of one that is kept."""
+
+
 class QuoteRow(Written):
     """Some usage, of an item whatever its `where`, or of a meter for all items that rate it; rows add up."""
 
@@ -59,10 +66,7 @@ class QuoteRow(Written):
 class QuoteRequest(Written):
     """What users post to `/v1/quotes`; the meters of a plan that is written out need not exist."""
 
-    plan: Annotated[
-        Annotated[Plan, BeforeValidator(_as_shown), Tag("plan")] | Annotated[Key, Tag("key")],
-        Discriminator(_kind, custom_error_type="plan", custom_error_message="must be a plan, or the key of one"),
-    ]
+    plan: PlanOrKey
     usage: tuple[QuoteRow, ...] = ()
 
 

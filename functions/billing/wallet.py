@@ -125,8 +125,10 @@ class Entry:
     @property
     def id(self) -> str:
         """Names the entry within its customer's ledger, the same one however often it is computed."""
-        period = "" if self.period is None else format_time(self.period)
-        return f"{format_time(self.at)}:{self.kind}:{self.credit or ''}:{period}"
+        cause = "" if self.period is None else format_time(self.period)
+        if self.kind == "revoke":  # a credit may be revoked twice in a millisecond, by two requests
+            cause = self.reference or ""
+        return f"{format_time(self.at)}:{self.kind}:{self.credit or ''}:{cause}"
 
     def as_json(self) -> dict[str, Any]:
         """The entry as the API lists it."""
@@ -230,19 +232,23 @@ def revoke(
 ) -> tuple[Wallet, Decimal]:
     """Take back what remains of a credit, or at most `amount` of it; returns what was taken too.
 
-    Settle the wallet up to `now` first. A credit that has not begun shrinks without an entry: its grant is entered
-    with what is left of it.
+    Settle the wallet up to `now` first, and again after. A credit that has not begun shrinks without an entry: its
+    grant is entered with what is left of it, and with nothing left it never begins.
 
     Raises:
         NotFound: the wallet holds no such credit.
+        Invalid: `amount` has more digits than the currency.
     """
+    if amount is not None:
+        check_digits(amount, wallet.currency)
     found = next((each for each in wallet.credits if each.id == credit), None)
     if found is None:
         raise NotFound(f"there is no credit {credit}")
     taken = found.remaining if amount is None else min(amount, found.remaining)
     before = balance(wallet)
     after = replace(found, remaining=found.remaining - taken)
-    others = tuple(after if each.id == credit else each for each in wallet.credits)
+    never_begins = found.begun_at is None and not after.remaining
+    others = tuple(after if each is found else each for each in wallet.credits if not (each is found and never_begins))
     entries = wallet.entries
     if taken and found.live:
         at = max(now, wallet.settled_at)

@@ -25,6 +25,7 @@ from adapters.periods import Periods
 from adapters.queues import Queue
 from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
+from adapters.revocations import Revocations
 from adapters.secrets import Secret
 from adapters.usage import Usage
 from adapters.watches import Watches
@@ -91,6 +92,11 @@ class Live:
     def ledger(self) -> Ledger:
         """What is owed."""
         return Ledger(self.ledger_table)
+
+    @cached_property
+    def revocations(self) -> Revocations:
+        """What was taken back."""
+        return Revocations(self.ledger_table)
 
     @cached_property
     def lag(self) -> Lag:

@@ -1,7 +1,6 @@
-"""Routes of money: balances, credits, the ledger, top-ups and invoices. Contract: api.md, Reading and acting."""
+"""Routes of money: credits, top-ups and invoices. Contract: api.md, Reading and acting."""
 
 from dataclasses import replace
-from fractions import Fraction
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
@@ -12,9 +11,8 @@ from billing import top_ups
 from billing.credits import CreditRequest
 from billing.faults import read_model
 from billing.fields import Positive, Written
-from billing.rating import subtotal, subtotal_exact
 from billing.settlement import Announcement
-from billing.wallet import Wallet, balance, grant
+from billing.wallet import Wallet, grant
 from handlers import _live
 from handlers._paging import page_of_all, page_of_stream
 from handlers._routes import (
@@ -29,48 +27,11 @@ from handlers._settling import View, settle_customer, view_of
 from metering.decimals import text
 from metering.errors import Conflict
 from metering.meters import Key
-from metering.times import format_time
 
 
 def _view(customer: str) -> View:
     live = _live.live
     return view_of(name_of(customer), live, live.clock())
-
-
-@router.get("/v1/customers/<customer>/balance")
-@needs("read")
-def get_balance(customer: str) -> Response[str]:
-    """What a customer can spend, as of now."""
-    view = _view(customer)
-    return reply(
-        {
-            "balance": text(balance(view.wallet)),
-            "balance_exact": text(_balance_exact(view)),
-            "currency": view.wallet.currency or None,
-            "credits": view.live.ledger.credits(view.wallet),
-            "as_of": format_time(view.now),
-        }
-    )
-
-
-def _balance_exact(view: View) -> Fraction:
-    """The balance before the running period's lines are rounded, where credits pay all of them."""
-    exact = Fraction(balance(view.wallet))
-    for period in view.wallet.periods:
-        lines = view.lines(period)
-        if not period.closed and period.credits_applied + period.debt == period.owed:
-            exact += Fraction(subtotal(lines)) - subtotal_exact(lines)
-    return exact
-
-
-@router.get("/v1/customers/<customer>/access")
-@needs("read")
-def get_access(customer: str) -> Response[str]:
-    """Whether a customer may go on: not with `prepaid_only` and nothing left."""
-    view = _view(customer)
-    left = balance(view.wallet)
-    allowed = not (view.account.customer.prepaid_only and left <= 0)
-    return reply({"allowed": allowed, "balance": text(left)})
 
 
 @router.get("/v1/customers/<customer>/credits")
@@ -103,14 +64,6 @@ def post_credit(customer: str) -> Response[str]:
     settle_customer(name, live, live.clock(), change)
     known = live.ledger.grant_of(name, request.id)
     return reply(known[1] if known else granted[0], created=bool(granted))
-
-
-@router.get("/v1/customers/<customer>/ledger")
-@needs("read")
-def get_ledger(customer: str) -> Response[str]:
-    """The ledger, newest first."""
-    view = _view(customer)
-    return page_of_stream(view.live.ledger.entries(view.wallet, view.settlement.entries))
 
 
 class TopUpRequest(Written):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec
 from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
@@ -124,6 +125,20 @@ def query_time(name: str) -> int | None:
         return None
     with fault_at(f"/{name}"):
         return parse_time(int(given) if given.isascii() and given.isdigit() and len(given) < 16 else given)
+
+
+def query_timezone(default: str) -> str:
+    """The IANA time zone that the query string names.
+
+    Raises:
+        Invalid: there is none of that name.
+    """
+    timezone = query("timezone", default)
+    try:
+        ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):  # unknown, a path, or the name of a folder
+        raise Invalid("`timezone` must be an IANA time zone such as Europe/Berlin") from None
+    return timezone
 
 
 def query_limit() -> int:

@@ -44,16 +44,17 @@ class View:
 
     def usage(self, start: int, end: int, at: int | None) -> list[Usage]:
         """The usage of [start, end), open sessions measured as of `at`, or of now."""
+        until = end if at is None else min(end, at)
         meters = self.live.remembered.meters(self.measured.slots.keys() | self.measured.open.keys())
         rows: list[Usage] = []
         for key in sorted(self.measured.slots.keys() | self.measured.open.keys()):
             if key in meters:
                 rows += usage_between(
                     meters[key],
-                    self.measured.slots.get(key, {}),
+                    self.measured.totals[key].between(start, until) if key in self.measured.slots else {},
                     self.measured.open.get(key, ()),
                     start,
-                    end if at is None else min(end, at),
+                    until,
                     self.now if at is None else at,
                     self.account.customer.ends_at,
                 )

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args
-from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
@@ -14,7 +13,17 @@ from handlers import _live, _minutes
 from handlers._live import Live
 from handlers._minutes import Asked, Tallies, accrued
 from handlers._paging import page, place
-from handlers._routes import Body, meter_named, needs, query, query_matching, query_time, required_query, router
+from handlers._routes import (
+    Body,
+    meter_named,
+    needs,
+    query,
+    query_matching,
+    query_time,
+    query_timezone,
+    required_query,
+    router,
+)
 from metering.decimals import text
 from metering.errors import Invalid
 from metering.events import Dimensions
@@ -65,15 +74,11 @@ def _read_place(given: list[list[object]]) -> Place:
 
 def _grid(customer: str, now: int, live: Live, after: list[Any] | None) -> Grid:
     """The windows of what `from` and `to` ask for; of the running period unless told, the same one on every page."""
-    unit, timezone = query("window", "total"), query("timezone", "UTC")
+    unit, timezone = query("window", "total"), query_timezone("UTC")
     units: tuple[SpanUnit, ...] = get_args(SpanUnit)
     known = next((each for each in units if each == unit), None)
     if known is None:
         raise Invalid(f"`window` must be one of {', '.join(units)}")
-    try:
-        ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError):  # unknown, a path, or the name of a folder
-        raise Invalid("`timezone` must be an IANA time zone such as Europe/Berlin") from None
     start, end = after[:2] if after else _interval(customer, now, live, MINUTE if known == "minute" else QUARTER)
     oldest = floor(now - live.raw_events.kept_milliseconds, MINUTE) + MINUTE
     if known == "minute" and start < oldest:

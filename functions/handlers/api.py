@@ -10,11 +10,13 @@ from handlers import (
     _catalogue_routes,
     _document_routes,
     _event_routes,
+    _forecast_routes,
     _invoice_routes,
     _money_routes,
     _quote_routes,
     _session_routes,
     _usage_routes,
+    _wallet_routes,
 )
 from handlers._door import answer, logger, problem, refuse, status_of
 from handlers._routes import reply, router
@@ -46,11 +48,13 @@ ROUTES = (
     _catalogue_routes,
     _document_routes,
     _event_routes,
+    _forecast_routes,
     _invoice_routes,
     _money_routes,
     _quote_routes,
     _session_routes,
     _usage_routes,
+    _wallet_routes,
 )
 app.include_router(router)
 app.exception_handler(TaximeterError)(tell)

@@ -59,7 +59,8 @@ def balance(customer: Customer, *, url: Url = "", key: ApiKey = "", port: Port =
         if as_json:
             show_json(told)
             return
-        show([told["currency"], "as of"], [[told["balance"], told["as_of"]]], {told["currency"]})
+        currency = told["currency"] or "balance"
+        show([currency, "as of", "runs out at"], [[told["balance"], told["as_of"], told["runs_out_at"]]], {currency})
         if told["credits"]:
             typer.echo()
             names = ["id", "kind", "remaining", "amount", "priority", "effective_at", "expires_at"]

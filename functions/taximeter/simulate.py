@@ -22,6 +22,7 @@ from metering.events import Event, live
 from metering.meters import Meter
 from metering.sessions import Session, billed_until, pair, resource_of
 from metering.times import MINUTE, QUARTER, floor, format_time
+from metering.totals import Totals
 from metering.usage import Usage, usage_between
 from metering.windows import Fact, Slots, fold, merge
 from taximeter.scenario import Scenario, Subscriber, accepted, subscribers, without_top_up
@@ -85,8 +86,7 @@ class Known:
             if meters[key].is_duration
         }
         self._keys = sorted(by_meter)
-        self._all = {key: self._folded(key, 0, now) for key in self._keys}
-        self._order = {key: sorted(slots) for key, slots in self._all.items()}
+        self._all = {key: Totals(self._folded(key, 0, now)) for key in self._keys}
 
     def instants(self) -> list[int]:
         """When something happened, in order."""
@@ -100,31 +100,28 @@ class Known:
         until = end if at is None else min(end, at)
         rows: list[Usage] = []
         for key in self._keys:
-            slots = self._between(key, start, until) if at is not None or now >= self._now else self._by(key, now)
+            slots = self._all[key].between(start, until)
+            if at is None and now < self._now:
+                slots = self._by(key, start, until, now)
             rows += usage_between(self._meters[key], slots, (), start, until, now)
         return rows
 
-    def _between(self, key: str, start: int, end: int) -> Slots:
-        """What falls in [start, end) of all that is known: a wallet asks for each busy hour of what may be years."""
-        order = self._order[key]
-        first, last = bisect_left(order, (start, ())), bisect_left(order, (end, ()))
-        return {slot: self._all[key][slot] for slot in order[first:last]}
-
-    def _by(self, key: str, now: int) -> Slots:
+    def _by(self, key: str, start: int, until: int, now: int) -> Slots:
         """What was known at an instant: whole quarters as they are, the running one folded anew."""
         quarter = floor(now, QUARTER)
-        before = {slot: tally for slot, tally in self._all[key].items() if slot[0] < quarter}
-        return merge(before, self._folded(key, quarter, now))
+        return merge(self._all[key].between(start, min(until, quarter)), self._folded(key, quarter, now))
 
     def _folded(self, key: str, start: int, now: int) -> Slots:
         """Fold from `start` on; a session that runs at `now` counts as if it stopped then."""
-        events = [each for each in self._events.get(key, ()) if now >= self._now or each.timestamp <= now]
+        events = self._events.get(key, ())
+        first = bisect_left(events, start, key=_timestamp)
+        last = len(events) if now >= self._now else bisect_right(events, now, key=_timestamp)
         facts = [
             Fact(_stopped_by(each, now), ("", 0))
             for each in self.sessions.get(key, ())
             if each.start <= now and (each.end is None or each.end >= start)
         ]
-        return fold(self._meters[key], events, facts, start).slots
+        return fold(self._meters[key], events[first:last], facts, start).slots
 
     def usage_rows(self) -> list[dict[str, Any]]:
         """All usage by meter and dimension combination."""
@@ -145,6 +142,10 @@ class Known:
             for key, sessions in self.sessions.items()
             for session in sessions
         ]
+
+
+def _timestamp(event: Event) -> int:
+    return event.timestamp
 
 
 def _sessions(edges: Sequence[Event], meter: Meter, now: int, ends_at: int | None) -> list[Session]:

@@ -177,6 +177,10 @@ class Balance(Answer):
     currency: Annotated[str | None, Field(description="None while neither the customer nor a plan has named one.")]
     credits: list[CreditRow]
     as_of: Time
+    runs_out_at: Annotated[
+        Time | None,
+        Field(description="When it will be zero if consumption goes on as lately; null where that cannot be said."),
+    ]
 
 
 class Access(Answer):

@@ -111,6 +111,10 @@ _OTHERS: dict[str, Schema] = {
     "Document": {"type": "object", "description": "This document.", "required": ["openapi", "paths"]},
     "Page": {"type": "string", "description": "A page that needs nothing else: no script and no other request."},
     "StripeEvent": {"type": "object", "description": "As Stripe sends it, signed in the header `stripe-signature`."},
+    "LedgerLine": {
+        "description": "An entry; with `window`, what moved in one window on one credit for one period.",
+        "anyOf": [{"$ref": "#/components/schemas/LedgerRow"}, {"$ref": "#/components/schemas/TimelineRow"}],
+    },
     "Refusal": {
         "description": "From the gateway, or from the function where a route needs more than its method says.",
         "anyOf": [{"$ref": "#/components/schemas/GatewayMessage"}, {"$ref": "#/components/schemas/Problem"}],

@@ -101,10 +101,18 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/customers/{customer}/credits": Operation(
         _MONEY, "CreditRow", body="CreditRequest", creates=True, conflicts=("id_conflict",), errors=(503,)
     ),
-    "GET /v1/customers/{customer}/ledger": Operation(_MONEY, "LedgerRow", rows=True, query=_PAGE),
+    "POST /v1/customers/{customer}/credits/{credit}/revoke": Operation(
+        _MONEY, "Revocation", body="RevocationRequest", creates=True, conflicts=("id_conflict",), errors=(503,)
+    ),
+    "GET /v1/customers/{customer}/ledger": Operation(
+        _MONEY, "LedgerLine", rows=True, query=("ledger_window", "ledger_timezone", *_PAGE)
+    ),
     "GET /v1/customers/{customer}/top_ups": Operation(_MONEY, "TopUpRow", rows=True, query=_PAGE),
     "POST /v1/customers/{customer}/top_ups": Operation(
         _MONEY, "TopUpRow", body="TopUpRequest", creates=True, conflicts=("id_conflict", "top_up_open"), errors=(503,)
+    ),
+    "POST /v1/customers/{customer}/what_if": Operation(
+        _INVOICES, "Comparison", body="WhatIfRequest", conflicts=("currency_mismatch",)
     ),
     "GET /v1/customers/{customer}/invoices/draft": Operation(_INVOICES, "Invoice"),
     "GET /v1/invoices": Operation(

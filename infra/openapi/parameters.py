@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from billing.spans import SpanUnit
+from billing.statement import WindowUnit
 
 _KEY: dict[str, Any] = {"$ref": "#/components/schemas/Key"}
 _TIME: dict[str, Any] = {"$ref": "#/components/schemas/Time"}
@@ -43,6 +44,17 @@ QUERY: Mapping[str, dict[str, Any]] = {
         {"type": "string", "default": "UTC"},
         example="Europe/Berlin",
     ),
+    "ledger_window": _query(
+        "window",
+        "Sum the ledger up by clock hours, or by days or months of the time zone; entry by entry unless told.",
+        {"enum": list(get_args(WindowUnit))},
+    ),
+    "ledger_timezone": _query(
+        "timezone",
+        "The IANA time zone whose days and months they are; the customer's unless told.",
+        {"type": "string"},
+        example="Europe/Berlin",
+    ),
     "group_by": _query(
         "group_by",
         "Dimensions of the meter, separated by commas, that rows are kept apart by.",
@@ -80,6 +92,7 @@ QUERY: Mapping[str, dict[str, Any]] = {
 _PATHS: Mapping[str, str] = {
     "key": "The key of a meter or plan.",
     "customer": "The id of a customer.",
+    "credit": "The id of one of the customer's credits.",
     "name": "The id or the number of an invoice.",
     "key_id": "The id of an API key.",
 }

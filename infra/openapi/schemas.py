@@ -10,13 +10,14 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import core_schema
 
 from adapters.keys import SCOPES
-from billing.credits import CreditRequest
+from billing.credits import CreditRequest, RevocationRequest
 from billing.customers import Customer
 from billing.plans import Plan
 from billing.quotes import QuoteRequest
+from billing.what_if import WhatIfRequest
 from handlers._invoice_routes import VoidRequest
 from handlers._money_routes import TopUpRequest
-from infra.openapi import answers, bills
+from infra.openapi import answers, bills, wallet_answers
 from metering.bodies import EventBody, Said
 from metering.cloud_events import CloudEventBody
 from metering.meters import Meter
@@ -70,7 +71,9 @@ _BODIES: Mapping[str, Any] = {
     "Plan": Plan,
     "Customer": Customer,
     "CreditRequest": CreditRequest,
+    "RevocationRequest": RevocationRequest,
     "TopUpRequest": TopUpRequest,
+    "WhatIfRequest": WhatIfRequest,
     "VoidRequest": VoidRequest,
     "QuoteRequest": QuoteRequest,
     "Event": EventBody,
@@ -90,6 +93,9 @@ _SAID = {
     "EventData": "What an event says, apart from what makes it this one event.",
     "CloudEvent": "CloudEvents 1.0: `time`, `subject` and `type` are timestamp, customer and meter.",
     "CreditRequest": "A credit. Without `effective_at` it begins when it is posted.",
+    "RevocationRequest": "How much of a credit is taken back; without `amount` all that remains of it.",
+    "WhatIfRequest": "Another plan, and the period: its first instant, or the id or number of its invoice; the running "
+    "one unless told. The meters of a plan that is written out need not exist.",
     "TopUpRequest": "How much credit to buy.",
     "VoidRequest": "Whether the period is to be invoiced anew.",
     "QuoteRequest": "A plan, or the key of one, and usage to hold against it.",
@@ -119,7 +125,8 @@ class _Generator(GenerateJsonSchema):
 
 def components() -> dict[str, Schema]:
     """All schemas by name."""
-    models: list[Any] = [each for each in (vars(answers) | vars(bills)).values() if _is_answer(each)]
+    found_in = vars(answers) | vars(bills) | vars(wallet_answers)
+    models: list[Any] = [each for each in found_in.values() if _is_answer(each)]
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         *((name, "validation", TypeAdapter(body)) for name, body in _BODIES.items()),
         *((name, "serialization", TypeAdapter(shown)) for name, shown in _SHOWN.items()),

@@ -341,6 +341,33 @@ def test_a_revoked_future_credit_is_granted_with_what_is_left_of_it() -> None:
     assert history.statement == ["11-02T00:00 grant 6 c"]
 
 
+def test_a_future_credit_that_is_revoked_whole_never_begins() -> None:
+    history = History()
+    history.post(START, id="c", amount="10", effective_at=at("02T00:00"))
+    history.wallet, taken = revoke(history.wallet, "c", START)
+    made = history.look(at("03T00:00"))
+
+    assert (text(taken), history.statement, history.announced) == ("10", [], [])
+    assert (history.wallet.credits, history.wallet.funded, made.due_at) == ((), False, at("12-01T00:00"))
+
+
+@pytest.mark.parametrize(
+    ("now", "taken"),
+    [("02T09:59", "6"), ("02T10:15", "2"), ("02T10:30", "0"), ("02T11:15", "0")],
+    ids=["before anything was drawn", "after a draw", "ended within the hour", "used up below zero"],
+)
+def test_revoking_takes_no_more_than_is_left_and_leaves_what_is_owed(now: str, taken: str) -> None:
+    history = History(account(prepaid_only=True), events=[(at("02T10:05"), "4"), (at("02T11:05"), "5")])
+    history.post(START, id="c", amount="6", expires_at=at("02T10:30"))
+    history.look(at(now))
+    before = balance(history.wallet)
+    history.wallet, revoked = revoke(history.wallet, "c", at(now))
+    history.look(at(now))
+
+    assert text(revoked) == taken
+    assert balance(history.wallet) == before - revoked
+
+
 def test_only_a_period_that_has_ended_is_concluded() -> None:
     history = History()
     history.look(at("03T00:00"))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.packing import pack, unpack
-from billing.wallet import balance, conclude
+from billing.wallet import balance, conclude, revoke
 from metering.times import DAY, HOUR, MINUTE, QUARTER
 from tests.billing.histories import START, History, account, plan
 
@@ -85,6 +85,33 @@ def test_the_balance_is_the_sum_of_the_entries_however_late_usage_arrives(
         for period in [period for period in made.wallet.periods if period.closed][:-2]:
             made.wallet, _ = conclude(made.wallet, period.start)
             _holds_its_laws(made, prepaid=prepaid)
+
+
+@unhurried
+@given(
+    credits_posted,
+    events,
+    plans,
+    st.booleans(),
+    st.lists(st.tuples(instants, st.integers(0, 4), st.none() | st.integers(1, 900)), max_size=6),
+)
+def test_whatever_is_revoked_when_the_balance_is_the_sum_of_the_entries(
+    posted: list[dict[str, Any]],
+    used: list[tuple[int, str]],
+    priced: Any,
+    prepaid: bool,
+    revocations: list[tuple[int, int, int | None]],
+) -> None:
+    made = history(posted, used, priced, prepaid=prepaid)
+    for number, (now, credit, cents) in enumerate(sorted(revocations, key=lambda each: each[0])):
+        made.look(now)
+        if any(each.id == f"c{credit}" for each in made.wallet.credits):
+            amount = None if cents is None else Decimal(cents) / 100
+            made.wallet, _ = revoke(made.wallet, f"c{credit}", now, amount, f"r{number}")
+        made.look(now)
+        _holds_its_laws(made, prepaid=prepaid)
+    made.look(START + SPAN)
+    _holds_its_laws(made, prepaid=prepaid)
 
 
 def _holds_its_laws(made: History, *, prepaid: bool) -> None:

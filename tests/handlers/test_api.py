@@ -30,6 +30,8 @@ CREDIT = {"id": "c", "amount": "20"}
         ("GET", "/v1/customers/nobody/top_ups"),
         ("GET", "/v1/customers/nobody/invoices/draft"),
         ("POST", "/v1/customers/nobody/credits"),
+        ("POST", "/v1/customers/nobody/credits/c/revoke"),
+        ("POST", "/v1/customers/acme/credits/unknown/revoke"),
         ("GET", "/v1/invoices/nothing"),
         ("GET", "/v1/invoices/acme:19990101T0000Z"),
         ("GET", "/v1/invoices/TX-000001"),
@@ -51,6 +53,7 @@ ADMIN = [
     ("PATCH", "/v1/customers/acme", {}),
     ("DELETE", "/v1/customers/acme", None),
     ("POST", "/v1/customers/acme/credits", CREDIT),
+    ("POST", "/v1/customers/acme/credits/c/revoke", CREDIT),
     ("POST", "/v1/customers/acme/top_ups", CREDIT),
     ("POST", "/v1/api_keys", {"id": "k", "scopes": ["admin"]}),
     ("GET", "/v1/api_keys", None),
@@ -334,12 +337,3 @@ def test_a_change_of_customer_that_raced_another_is_a_conflict(street: Street, m
     monkeypatch.setattr(street.catalog, "account", lambda _: stale)
     status, answer = street.call("PATCH", "/v1/customers/acme", {"name": "second"})
     assert (status, answer["code"]) == (409, "conflict")
-
-
-def test_an_access_is_refused_only_to_the_prepaid_with_nothing_left(street: Street) -> None:
-    access = "/v1/customers/acme/access"
-    assert street.does("GET", access) == {"allowed": True, "balance": "0"}
-    street.does("PATCH", "/v1/customers/acme", {"prepaid_only": True})
-    assert street.does("GET", access) == {"allowed": False, "balance": "0"}
-    street.does("POST", "/v1/customers/acme/credits", CREDIT)
-    assert street.does("GET", access) == {"allowed": True, "balance": "20"}

@@ -191,12 +191,14 @@ def happen(street: Street, witness: Witness) -> None:
     for status in (201, 200):
         assert call("POST", "/v1/customers/acme/credits", {"id": "c1", "amount": "20", "kind": "paid"})[0] == status
         assert call("POST", "/v1/customers/acme/top_ups", {"id": "t1", "amount": "5"})[0] == status
+        assert call("POST", "/v1/customers/acme/credits/c1/revoke", {"id": "r1", "amount": "1"})[0] == status
     assert call("POST", "/v1/api_keys", {"id": "k", "scopes": ["read"]})[0] == 201
     unpaid = f"/v1/invoices/{call('GET', '/v1/customers/beta/invoices/draft')[1]['id']}"
     draft = f"/v1/invoices/{call('GET', '/v1/customers/acme/invoices/draft')[1]['id']}/finalize"
     for method, path, body in (
         ("POST", "/v1/api_keys", {"id": "k", "scopes": ["read"]}),
         ("POST", "/v1/customers/acme/credits", {"id": "c1", "amount": "21"}),
+        ("POST", "/v1/customers/acme/credits/c1/revoke", {"id": "r1"}),
         ("POST", "/v1/customers/acme/top_ups", {"id": "t2", "amount": "5"}),
         ("PUT", "/v1/meters/requests", {"aggregation": "max"}),
         ("DELETE", "/v1/meters/requests", None),
@@ -242,12 +244,16 @@ def look(witness: Witness) -> None:
     paths += [f"/v1/customers/acme/{name}" for name in ("credits", "ledger", "top_ups")]
     for path in paths:
         assert witness.call("GET", path, limit="1")[1]["rows"], path
+    assert witness.call("GET", "/v1/customers/acme/ledger", window="day", timezone="Asia/Kolkata")[1]["rows"]
+    assert witness.call("GET", "/v1/customers/acme/ledger", window="year")[0] == 400
     ones = ["/v1/meters/people", "/v1/plans/full", "/v1/customers/beta", "/v1/health", "/docs", "/v1/openapi.json"]
     ones += [f"/v1/customers/acme/{name}" for name in ("balance", "access", "invoices/draft")]
     ones += ["/v1/invoices/TX-000001", "/v1/invoices/TX-000001.html", "/v1/customers/beta/invoices/draft"]
     for path in ones:
         assert witness.call("GET", path)[0] == 200, path
     assert witness.call("GET", "/v1/invoices", customer="beta", status="draft")[0] == 200
+    assert witness.call("POST", "/v1/customers/acme/what_if", {"plan": "full"})[0] == 200
+    assert witness.call("POST", "/v1/customers/acme/what_if", {"plan": {"currency": "EUR"}})[0] == 409
     for path in (
         "/v1/meters/none",
         "/v1/plans/none",

@@ -80,6 +80,7 @@ def test_keys_are_asked_for_where_the_gateway_asks_for_them() -> None:
             [scope] = needed["key"]
             assert scope == {"get": "read"}.get(method, "admin") or operation["operationId"] in (
                 "post_events",
+                "post_what_if",
                 "list_keys",
                 "post_quote",
             )
