@@ -35,6 +35,7 @@ class Invoice:
 
     Attributes:
         id: customer and start of the period.
+        bill_to: whom it asks for the money; its `timezone` is the one whose dates the invoice shows.
         number: without gaps per issuer; put on after finalising, with the issuer's counter.
         plan: key and version.
         credits_applied: what the wallet paid of the lines; never of the tax.
@@ -129,6 +130,7 @@ def draft(
             "email": customer.email,
             "address": customer.address,
             "tax_id": customer.tax_id,
+            "timezone": customer.timezone,
         },
         lines=tuple(line.as_json() for line in lines),
         subtotal=before_tax,

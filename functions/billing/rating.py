@@ -109,12 +109,11 @@ def _item_lines(plan: Plan, item: Item, usage: Sequence[Usage], share: Fraction,
         if over or item.price.due == "advance":
             yield _fee(plan, item, item.price, share)
         return
-    price = item.price
-    parts = split(price, usage) if isinstance(price, Matrix) else [Part({}, price, tuple(usage))]
+    parts = parts_of(item, usage)
     included = Fraction(item.included) * share
     running, before = Fraction(0), Decimal(0)
     for part in parts:
-        used, measured = _measure(item, part.usage, included)
+        used, measured = measure(item, part.usage, included)
         included -= min(included, max(used, Fraction(0)))
         if not (used or measured.events or measured.amount):
             continue
@@ -125,7 +124,14 @@ def _item_lines(plan: Plan, item: Item, usage: Sequence[Usage], share: Fraction,
         before = after
 
 
-def _measure(item: Item, usage: Iterable[Usage], included: Fraction) -> tuple[Fraction, Measured]:
+def parts_of(item: Item, usage: Sequence[Usage]) -> list[Part]:
+    """The usage of an item, apart as its lines are: by combination for a matrix, else as a whole; none for a fee."""
+    if isinstance(item.price, Matrix):
+        return split(item.price, usage)
+    return [] if isinstance(item.price, Flat) else [Part({}, item.price, tuple(usage))]
+
+
+def measure(item: Item, usage: Iterable[Usage], included: Fraction) -> tuple[Fraction, Measured]:
     """What was used, in the item's unit, and what of it is rated."""
     quantity, events, amount = Decimal(0), 0, Decimal(0)
     for row in usage:

@@ -14,7 +14,7 @@ from handlers import _live, _minutes
 from handlers._live import Live
 from handlers._minutes import Asked, Tallies, accrued
 from handlers._paging import page, place
-from handlers._routes import Body, meter_named, needs, query, query_matching, query_time, required_query, router
+from handlers._routes import Body, meter_named, needs, query, query_time, query_where, required_query, router
 from metering.decimals import text
 from metering.errors import Invalid
 from metering.events import Dimensions
@@ -37,7 +37,7 @@ def get_usage() -> Response[str]:
     after = place()
     grid = _grid(customer, now, live, after)
     group_by = tuple(dict.fromkeys(name for name in query("group_by").split(",") if name))
-    where = query_matching("where.")
+    where = query_where()
     unknown = [name for name in (*group_by, *where) if name not in meter.dimensions]
     if unknown:
         raise Invalid(f"the meter has no dimension {', '.join(map(repr, unknown))}")

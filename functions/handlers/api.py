@@ -10,6 +10,7 @@ from handlers import (
     _catalogue_routes,
     _document_routes,
     _event_routes,
+    _explain_routes,
     _money_routes,
     _session_routes,
     _usage_routes,
@@ -40,7 +41,15 @@ def not_found(_error: NotFoundError) -> Response[str]:
 
 
 # The modules have added their routes to the router as they were imported.
-ROUTES = (_catalogue_routes, _document_routes, _event_routes, _money_routes, _session_routes, _usage_routes)
+ROUTES = (
+    _catalogue_routes,
+    _document_routes,
+    _event_routes,
+    _explain_routes,
+    _money_routes,
+    _session_routes,
+    _usage_routes,
+)
 app.include_router(router)
 app.exception_handler(TaximeterError)(tell)
 app.not_found(not_found)

@@ -14,7 +14,7 @@ from billing.credits import CreditRequest
 from billing.customers import Customer
 from billing.plans import Plan
 from handlers._money_routes import TopUpRequest
-from infra.openapi import answers
+from infra.openapi import answers, explained
 from metering.bodies import EventBody, Said
 from metering.cloud_events import CloudEventBody
 from metering.meters import Meter
@@ -112,7 +112,7 @@ class _Generator(GenerateJsonSchema):
 
 def components() -> dict[str, Schema]:
     """All schemas by name."""
-    models: list[Any] = [each for each in vars(answers).values() if _is_answer(each)]
+    models: list[Any] = [each for each in (vars(answers) | vars(explained)).values() if _is_answer(each)]
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         *((name, "validation", TypeAdapter(body)) for name, body in _BODIES.items()),
         *((name, "serialization", TypeAdapter(shown)) for name, shown in _SHOWN.items()),
