@@ -34,7 +34,7 @@ from metering.decimals import text
 from metering.errors import Conflict, NotFound
 from metering.meters import Key
 from metering.times import format_time
-from portal.invoice import render
+from portal.invoice import HEADERS, render
 from portal.invoice_table import as_csv, file_name
 
 
@@ -229,7 +229,7 @@ def invoice_named(name: str) -> Invoice:
 @needs("read")
 def get_invoice_page(name: str) -> Response[str]:
     """One invoice as a page that prints."""
-    return Response(200, "text/html; charset=utf-8", render(invoice_named(name_of(name)).as_json()))
+    return Response(200, "text/html; charset=utf-8", render(invoice_named(name_of(name)).as_json()), dict(HEADERS))
 
 
 @router.get("/v1/invoices/<name>.csv")

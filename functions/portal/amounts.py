@@ -1,9 +1,15 @@
 """Amounts as people read them: with the digits of their currency, and none lost."""
 
+import re
 from decimal import Decimal
 
 from billing.money import minor_units
 from metering.decimals import EXACT
+
+_PLAIN = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+
+# A millionth of a millionth: what is cut off a quantity on paper can be read in the API.
+_DECIMALS = 12
 
 
 def money(amount: str, currency: str) -> str:
@@ -13,10 +19,18 @@ def money(amount: str, currency: str) -> str:
 
 
 def grouped(number: str) -> str:
-    """A number with its thousands apart: 1,234,567.89."""
-    sign, digits = ("-", number[1:]) if number.startswith("-") else ("", number)
+    """A number with its thousands apart: 1,234,567.89; what is none stays as it is."""
+    if not _PLAIN.fullmatch(number):
+        return number
+    sign, digits = ("−", number[1:]) if number.startswith("-") else ("", number)
     whole, point, rest = digits.partition(".")
     return f"{sign}{int(whole):,}{point}{rest}"
+
+
+def shortened(number: str) -> str:
+    """A quantity as `grouped`; one with more than a dozen decimals is cut and has an ellipsis."""
+    whole, point, decimals = grouped(number).partition(".")
+    return f"{whole}{point}{decimals[:_DECIMALS]}…" if len(decimals) > _DECIMALS else f"{whole}{point}{decimals}"
 
 
 def _digits(value: Decimal) -> int:
