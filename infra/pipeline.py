@@ -98,9 +98,11 @@ class Pipeline(Construct):
             may=[
                 *settling(self._shared),
                 grants.on_due_index(data.ledger),
+                # A watch ends when nothing runs any more.
+                grants.on_table(data.ledger, "DeleteItem"),
                 # It keeps past days as wholes.
                 grants.on_table(data.usage, *grants.WINDOWS),
-                # It pokes sessions that reached their longest duration.
+                # It pokes sessions that reached their longest duration, and what looked odd a minute ago.
                 grants.on_table(data.events, "PutItem"),
                 grants.to_queue(queue),
             ],

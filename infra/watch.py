@@ -14,6 +14,8 @@ from infra.function import OurFunction
 from infra.settings import Settings
 
 _MINUTES = Duration.minutes(5)
+# What pair counts of the sessions that it announces as odd: the senders' mistakes, so a graph and no alarm.
+_ODDITIES = ("OrphanStops", "SessionsCutByAStart", "SessionsCutByTheirDuration")
 # A consumer whose oldest record waits longer than this is behind, not merely gathering.
 _BEHIND_MILLISECONDS = 120_000
 
@@ -92,11 +94,14 @@ class Watch(Construct):
         return self._alarm("ParkedRecords", total, 0, "Records were parked: look, then redrive")
 
     def _parked_by(self, function: OurFunction) -> cloudwatch.Metric:
-        """What the handlers count: `ParkedRecords` of the function's service."""
+        return self._counted("ParkedRecords", function.service)
+
+    def _counted(self, name: str, service: str) -> cloudwatch.Metric:
+        """What a handler counts."""
         return cloudwatch.Metric(
             namespace=self._settings.name,
-            metric_name="ParkedRecords",
-            dimensions_map={"service": function.service},
+            metric_name=name,
+            dimensions_map={"service": service},
             statistic="Sum",
             period=_MINUTES,
         )
@@ -131,6 +136,7 @@ class Watch(Construct):
                 [q.metric_approximate_number_of_messages_visible() for q in self._dead_letters],
             ),
         )
+        dashboard.add_widgets(_graph("Odd sessions", [self._counted(name, "pair") for name in _ODDITIES]))
 
 
 def _iterator_age(function: OurFunction) -> cloudwatch.Metric:

@@ -8,8 +8,9 @@
 | period | `customer` | `period#start`: a period that ended and waits to be invoiced |
 | attempt | `customer` | `attempt#id` |
 
-Invoices, the outbox and parked records live in the same table (`adapters.invoices`, `adapters.outbox`). The sparse
-index `due` lists wallets and ended periods by the instant at which something has to happen.
+Invoices, the outbox, parked records and watches live in the same table (`adapters.invoices`, `adapters.outbox`,
+`adapters.watches`). The sparse index `due` lists wallets and ended periods by the instant at which something has to
+happen.
 """
 
 import json
@@ -157,9 +158,10 @@ class Ledger:
         """Remove the empty wallet of a customer that is deleted."""
         self._table.delete(customer, "wallet")
 
-    def due_wallets(self, shard: int, until: int, most: int) -> list[str]:
-        """Customers whose wallets are due, earliest first."""
-        return [customer for customer, _ in self._table.due(f"wallet#{shard:02d}", until, most)]
+    def due_wallets(self, shard: int, until: int, most: int) -> tuple[list[str], list[str]]:
+        """Customers whose wallets are due, and those whose watches are, earliest first."""
+        keys = self._table.due(f"wallet#{shard:02d}", until, most)
+        return [pk for pk, sk in keys if sk == "wallet"], [pk for pk, sk in keys if sk == "watch"]
 
     def due_periods(self, shard: int, until: int, most: int) -> list[EndedPeriod]:
         """Ended periods whose grace is over, earliest first."""
@@ -260,9 +262,12 @@ def _wallet_item(wallet: Wallet, due_at: int | None) -> Item:
         "version": wallet.version + 1,
         "data": pack(replace(wallet, version=0)),
     }
-    return (
-        item if due_at is None else {**item, "due_shard": f"wallet#{shard_of(wallet.customer):02d}", "due_at": due_at}
-    )
+    return item if due_at is None else {**item, **due_attributes(wallet.customer, due_at)}
+
+
+def due_attributes(customer: str, due_at: int) -> Item:
+    """What has the index list a customer's wallet or watch."""
+    return {"due_shard": f"wallet#{shard_of(customer):02d}", "due_at": due_at}
 
 
 def _entries_item(customer: str, hour: int, entries: Sequence[Entry]) -> Item:

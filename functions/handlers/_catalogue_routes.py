@@ -213,6 +213,8 @@ def _write_customer(name: str, body: Body, read: Account | None) -> Response[str
     # Also when nothing changed: a request that is sent again finishes what the first one may have left.
     if account.customer.currency:
         settle_customer(name, live, now)
+    if account.customer.ends_at is not None and not account.plans:
+        live.watches.watch(name, now)  # no wallet is due then, and what runs has to end
     return reply(_account_shown(account), created=stored is None)
 
 

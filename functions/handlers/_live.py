@@ -25,6 +25,7 @@ from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
 from adapters.secrets import Secret
 from adapters.usage import Usage
+from adapters.watches import Watches
 from metering.errors import Invalid
 from metering.events import Acceptance
 from metering.times import parse_duration, parse_time
@@ -98,6 +99,11 @@ class Live:
     def outbox(self) -> Outbox:
         """What is to be announced, and what could not be processed."""
         return Outbox(self.ledger_table)
+
+    @cached_property
+    def watches(self) -> Watches:
+        """What has to be looked at again."""
+        return Watches(self.ledger_table)
 
     @cached_property
     def bus(self) -> Bus:

@@ -11,6 +11,7 @@ from adapters.ledger import attempt_put, grant_put
 from adapters.outbox import outbox_item
 from billing import top_ups
 from billing.credits import CreditRequest
+from billing.customers import NoCurrency
 from billing.fields import Positive, Written
 from billing.invoices import Invoice, invoice_id
 from billing.rating import subtotal, subtotal_exact
@@ -28,7 +29,7 @@ from handlers._routes import (
     reply,
     router,
 )
-from handlers._settling import View, look, settle_customer
+from handlers._settling import View, look, settle_customer, without_wallet
 from handlers.invoice import draft_of, finalize_period, is_due, number_invoices
 from metering.decimals import text
 from metering.errors import Conflict, NotFound
@@ -39,8 +40,13 @@ from portal.invoice_table import as_csv, file_name
 
 
 def _view(customer: str) -> View:
-    live = _live.live
-    return look(name_of(customer), live, live.clock())
+    """A customer as of now; one that has no currency yet has nothing, and owes nothing."""
+    live, name = _live.live, name_of(customer)
+    now = live.clock()
+    try:
+        return look(name, live, now)
+    except NoCurrency:
+        return without_wallet(live.catalog.account(name), live, now)
 
 
 @router.get("/v1/customers/<customer>/balance")
@@ -52,7 +58,7 @@ def get_balance(customer: str) -> Response[str]:
         {
             "balance": text(balance(view.wallet)),
             "balance_exact": text(_balance_exact(view)),
-            "currency": view.wallet.currency,
+            "currency": view.wallet.currency or None,
             "credits": view.live.ledger.credits(view.wallet),
             "as_of": format_time(view.now),
         }

@@ -13,8 +13,7 @@ from billing.settlement import Settlement, plans_needed, settle
 from billing.wallet import OpenPeriod, Wallet, new_wallet
 from handlers._live import Live
 from metering.errors import Unavailable
-from metering.sessions import Session, last_possible_end
-from metering.times import DAY, HOUR, floor
+from metering.times import HOUR
 from metering.windows import Usage, usage_between
 
 _ATTEMPTS = 10
@@ -68,27 +67,11 @@ class View:
         plan = self.plans[period.plan, period.version]
         return rate(plan, self.usage(period.start, period.end, None), period.share, over=period.end <= self.now)
 
-    def overdue_sessions(self) -> list[tuple[str, Session]]:
-        """Running sessions that pair has to look at again, with their meters: they have ended, or outlived a day."""
-        meters = self.live.remembered.meters(self.measured.open)
-        ends_at = self.account.customer.ends_at
-        return [
-            (key, session)
-            for key, sessions in self.measured.open.items()
-            for session in sessions
-            if key in meters and _is_overdue(session, last_possible_end(session, meters[key], ends_at), self.now)
-        ]
-
     def next_due(self) -> int | None:
         """When to look again without new usage: while sessions run that is always, by an instant that stays."""
         if any(self.measured.open.values()):
             return self.now if self.due_at is None else min(self.due_at, self.now)
         return self.settlement.due_at
-
-
-def _is_overdue(session: Session, end: int | None, now: int) -> bool:
-    counted_until = session.start if session.counted_until is None else session.counted_until
-    return (end is not None and end <= now) or counted_until < floor(now, DAY)
 
 
 def look(customer: str, live: Live, now: int) -> View:
@@ -106,11 +89,19 @@ def look(customer: str, live: Live, now: int) -> View:
     wallet = stored.wallet if stored else new_wallet(account, now)
     plans = {needed: live.remembered.plan(*needed) for needed in plans_needed(wallet, account)}
     measured = _measured(wallet, account, now, live) if account.plans else Measured()
-    unsettled = Settlement(wallet, {}, (), (), (), (), None, None, changed=False)
     view = View(
-        live, account, plans, measured, max(now, wallet.settled_at), unsettled, stored.due_at if stored else None
+        live, account, plans, measured, max(now, wallet.settled_at), _unmoved(wallet), stored.due_at if stored else None
     )
     return replace(view, settlement=view.settle(wallet))
+
+
+def without_wallet(account: Account, live: Live, now: int) -> View:
+    """What is known of a customer that has no currency yet: an empty wallet, in none."""
+    return View(live, account, {}, Measured(), now, _unmoved(Wallet(account.customer.id, "", now)), None)
+
+
+def _unmoved(wallet: Wallet) -> Settlement:
+    return Settlement(wallet, {}, (), (), (), (), None, None, changed=False)
 
 
 def _measured(wallet: Wallet, account: Account, now: int, live: Live) -> Measured:

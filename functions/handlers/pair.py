@@ -8,17 +8,17 @@ from typing import Any
 
 from adapters.events import EdgeKey, Neighbourhood, Published, edge_key
 from adapters.items import from_wire
-from billing.settlement import Announcement
 from handlers import _live
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
 from handlers._news import conflict_of
+from handlers._oddities import tell_oddities
 from metering.errors import Unavailable, Unreadable
 from metering.events import Event, winners
 from metering.events import live as live_events
 from metering.packing import canonical, digest
 from metering.sessions import Session, counted, pair
-from metering.times import DAY, HOUR, floor, format_time
+from metering.times import DAY, HOUR, floor
 from metering.window_items import facts_segments
 from metering.windows import Fact
 
@@ -27,7 +27,6 @@ HourFacts = dict[tuple[str, str, int], list[Fact]]
 Days = tuple[EdgeKey, Event, Published]
 """What is to be remembered of a session once the facts that count its past days are written."""
 
-_ANOMALIES = {"start", "max_duration", "orphan"}
 _BY_TIME = {"max_duration", "ends_at"}
 _WRITTEN_LONGER = 14 * DAY
 """How long beyond `accept_past` a window may be written (law 4.8)."""
@@ -162,25 +161,11 @@ def _announce(
     key: EdgeKey, sessions: Sequence[Session], around: Neighbourhood, records: Sequence[Record], live: Live
 ) -> None:
     """Announce what is odd about the new edges and their sessions, once however often it is met."""
-    now = live.clock()
-    for session in sessions:
-        if session.closed_by in _ANOMALIES:
-            live.outbox.announce(key.customer, _anomaly(key, session), now)
+    tell_oddities(key, sessions, [record["dynamodb"]["Keys"]["sk"]["S"] for record in records], live)
     new = _identities(records)
     for conflict in winners(around.edges)[1]:
         if conflict.kept.identity in new:
-            live.outbox.announce(key.customer, conflict_of(conflict), now)
-
-
-def _anomaly(key: EdgeKey, session: Session) -> Announcement:
-    name = digest(canonical([key.partition, session.start, session.id, session.closed_by]))
-    detail: dict[str, Any] = {
-        "meter": key.meter,
-        "event": session.id,
-        "timestamp": format_time(session.start),
-        "closed_by": session.closed_by,
-    }
-    return Announcement(f"anomaly-{name}", "session.anomaly", detail)
+            live.outbox.announce(key.customer, conflict_of(conflict), live.clock())
 
 
 def _park(partition: str, records: Sequence[Record], error: Exception, live: Live) -> None:

@@ -174,7 +174,7 @@ class Balance(Answer):
 
     balance: Decimal
     balance_exact: Annotated[Decimal, Field(description="Before the running period's lines are rounded.")]
-    currency: str
+    currency: Annotated[str | None, Field(description="None while neither the customer nor a plan has named one.")]
     credits: list[CreditRow]
     as_of: Time
 

@@ -119,11 +119,11 @@ def test_a_credit_can_be_granted_once_and_shows_what_remains(table: Table) -> No
 def test_wallets_are_listed_when_they_are_due(table: Table) -> None:
     ledger = Ledger(table)
     commit(ledger, settled(), due_at=START)
-    assert ledger.due_wallets(SHARD, START - 1, 10) == []
-    assert ledger.due_wallets(SHARD, START, 10) == ["acme"]
-    assert ledger.due_wallets((SHARD + 1) % 16, START, 10) == []
+    assert ledger.due_wallets(SHARD, START - 1, 10) == ([], [])
+    assert ledger.due_wallets(SHARD, START, 10) == (["acme"], [])
+    assert ledger.due_wallets((SHARD + 1) % 16, START, 10) == ([], [])
     commit(ledger, settled(), due_at=None)
-    assert ledger.due_wallets(SHARD, START, 10) == []
+    assert ledger.due_wallets(SHARD, START, 10) == ([], [])
 
 
 def test_a_period_that_ended_is_due_after_its_grace_until_it_is_concluded(table: Table) -> None:

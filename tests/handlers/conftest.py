@@ -10,10 +10,15 @@ from tests.handlers.street import Street
 from tests.infra.local.stripe.stand_in import StandIn, client
 
 
+@pytest.fixture(autouse=True)
+def namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is counted is counted under the name that the template gives."""
+    monkeypatch.setattr(_door.metrics.provider, "namespace", "Taximeter")
+
+
 @pytest.fixture
 def build(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Street]:
     """Makes a street and puts every handler on it."""
-    monkeypatch.setattr(_door.metrics.provider, "namespace", "Taximeter")
 
     def make() -> Street:
         street = Street()

@@ -40,6 +40,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         **WALLETS,
         **DUE,
         "Usage": WINDOWS,
+        "Ledger": SETTLE | {"DeleteItem"},
         "Events": {"PutItem"},
         "Rate": SEND | RECEIVE,
         "Undelivered": SEND,

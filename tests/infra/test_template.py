@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from handlers._oddities import METRICS
 from tests.infra.templates import Template, functions, label, mappings, of_type
 
 HANDLERS = Path(__file__).parents[2] / "functions" / "handlers"
@@ -117,8 +118,10 @@ def test_every_dead_letter_every_lag_and_every_error_raises_an_alarm(service: Te
     assert all(alarm["AlarmActions"] for alarm in alarms.values())
 
 
-def test_there_is_one_dashboard(service: Template) -> None:
-    assert len(of_type(service, "AWS::CloudWatch::Dashboard")) == 1
+def test_there_is_one_dashboard_that_shows_every_kind_of_odd_session(service: Template) -> None:
+    [dashboard] = of_type(service, "AWS::CloudWatch::Dashboard").values()
+    for metric in METRICS.values():
+        assert f'\\"Taximeter\\",\\"{metric}\\",\\"service\\",\\"pair\\"' in json.dumps(dashboard)
 
 
 def test_the_local_cloud_needs_nothing_prepared(local_data: Template, local_service: Template) -> None:

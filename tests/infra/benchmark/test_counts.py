@@ -34,7 +34,7 @@ authorize     4     4  read Catalog 4
 gateway       0     0  http requests 48
 ingest       48    64  read Catalog 16, write Events 144
 invoice       1    19  read Ledger 9.5
-rate         48   279  read Catalog 62, read Ledger 62.0, read Usage 92, write Ledger 47
+rate         48   287  read Catalog 62, read Ledger 66.0, read Usage 92, write Ledger 47
 """,
     "mixed": """
 aggregate   126   856  read Catalog 22, read Events 336, read Usage 594, write Usage 243
@@ -42,7 +42,7 @@ authorize     4     4  read Catalog 4
 gateway       0     0  http requests 240
 ingest      240   256  read Catalog 32, write Events 720
 invoice       1    19  read Ledger 9.5
-rate         94   757  read Catalog 170, read Ledger 154.0, read Usage 276, write Ledger 141
+rate         94   765  read Catalog 170, read Ledger 158.0, read Usage 276, write Ledger 141
 """,
     "single": """
 aggregate    46   286  read Catalog 8, read Events 100, read Usage 198, write Usage 81
@@ -50,7 +50,7 @@ authorize     4     4  read Catalog 4
 gateway       0     0  http requests 240
 ingest      240   256  read Catalog 16, write Events 240
 invoice       1    19  read Ledger 9.5
-rate         48   279  read Catalog 62, read Ledger 62.0, read Usage 92, write Ledger 47
+rate         48   287  read Catalog 62, read Ledger 66.0, read Usage 92, write Ledger 47
 """,
     "prepaid": """
 aggregate    38   130  read Catalog 16, read Events 87, read Usage 38, write Usage 38
@@ -58,7 +58,7 @@ authorize     4     4  read Catalog 4
 gateway       0     0  http requests 40
 ingest       40    88  read Catalog 48, write Events 40
 invoice       1    19  read Ledger 9.5
-rate         40   260  read Catalog 66, read Ledger 54.0, read Usage 76, write Ledger 48
+rate         40   268  read Catalog 66, read Ledger 58.0, read Usage 76, write Ledger 48
 """,
     "sessions": """
 aggregate    49   555  read Catalog 9, read Events 359, read Usage 343, write Usage 294
@@ -67,7 +67,7 @@ gateway       0     0  http requests 240
 ingest      240   256  read Catalog 16, write Events 2394
 invoice       1    19  read Ledger 9.5
 pair        186  2389  read Catalog 64, read Events 2110, write Events 288
-rate         50   293  queue requests 6, read Catalog 68, read Ledger 64.0, read Usage 96, write Ledger 49
+rate         50   301  queue requests 6, read Catalog 68, read Ledger 68.0, read Usage 96, write Ledger 49
 """,
 }
 
