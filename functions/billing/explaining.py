@@ -15,7 +15,7 @@ from billing.money import exact, round_money
 from billing.periods import Period
 from billing.plans import Discount, Item, Plan
 from billing.pricing import Flat, Matrix, Part
-from billing.rating import Line, measure, parts_of, rate, select, subtotal
+from billing.rating import Line, parts_of, rate, select, subtotal, used_of
 from metering.decimals import text
 from metering.packing import canonical, digest
 from metering.windows import Usage
@@ -182,13 +182,13 @@ def _used(
     included = Fraction(item.included) * share
     left, running, rounded = included, Fraction(0), Decimal(0)
     for part in parts_of(item, select(item, usage)):
-        used, measured = measure(item, part.usage, left)
+        used = used_of(item, part.usage)
         taken = min(left, max(used, Fraction(0)))
         line = by_combination.get(tuple(sorted(part.dimensions.items())))
         if line:
             running += line.amount_exact
             steps = {
-                "quantity": _quantity_steps(item, used, measured.quantity),
+                "quantity": _quantity_steps(item, used, max(used - left, Fraction(0))),
                 "included": _included_steps(item, share, left, taken),
                 "price": part.price.model_dump(mode="json") if part.price else None,
                 "tiers": [dict(tier) for tier in line.tiers],

@@ -113,7 +113,9 @@ def _item_lines(plan: Plan, item: Item, usage: Sequence[Usage], share: Fraction,
     included = Fraction(item.included) * share
     running, before = Fraction(0), Decimal(0)
     for part in parts:
-        used, measured = measure(item, part.usage, included)
+        used = used_of(item, part.usage)
+        amount, events = total(row.amount for row in part.usage), sum(row.events for row in part.usage)
+        measured = Measured(max(used - included, Fraction(0)), events, amount)
         included -= min(included, max(used, Fraction(0)))
         if not (used or measured.events or measured.amount):
             continue
@@ -131,16 +133,11 @@ def parts_of(item: Item, usage: Sequence[Usage]) -> list[Part]:
     return [] if isinstance(item.price, Flat) else [Part({}, item.price, tuple(usage))]
 
 
-def measure(item: Item, usage: Iterable[Usage], included: Fraction) -> tuple[Fraction, Measured]:
-    """What was used, in the item's unit, and what of it is rated."""
-    quantity, events, amount = Decimal(0), 0, Decimal(0)
-    for row in usage:
-        quantity += row.quantity
-        events += row.events
-        amount += row.amount
-    counted = Fraction(events) if item.measure == "events" else Fraction(quantity)
-    used = counted / Fraction(item.divide_by)
-    return used, Measured(max(used - included, Fraction(0)), events, amount)
+def used_of(item: Item, usage: Iterable[Usage]) -> Fraction:
+    """What was used, in the item's unit: before anything that is included, and below zero where it is."""
+    rows = list(usage)
+    counted = (Decimal(row.events) for row in rows) if item.measure == "events" else (row.quantity for row in rows)
+    return Fraction(total(counted)) / Fraction(item.divide_by)
 
 
 def _usage_line(item: Item, part: Part, measured: Measured) -> Line:

@@ -16,7 +16,7 @@ from billing.invoices import Invoice
 from billing.money import total
 from billing.periods import Period, share, whole_period
 from billing.plans import Item, Plan
-from billing.rating import measure, rate, subtotal
+from billing.rating import rate, subtotal, used_of
 from billing.spans import Grid
 from billing.wallet import OpenPeriod
 from handlers import _live
@@ -204,13 +204,12 @@ def _usage(reading: _Reading, each: Explained, item: Item) -> Body:
 
 
 def _window(reading: _Reading, each: Explained, item: Item, window: Window) -> Body:
-    used, measured = measure(item, window.usage, Fraction(0))
     finer = "hour" if reading.grid.unit == "day" else "minute"
     return {
         "start": format_time(window.period.start),
         "end": format_time(window.period.end),
-        "quantity": text(used * Fraction(item.divide_by)),
-        "events": measured.events,
+        "quantity": text(used_of(item, window.usage) * Fraction(item.divide_by)),
+        "events": sum(row.events for row in window.usage),
         "links": _links(reading, each, item, window.period, finer),
     }
 

@@ -135,7 +135,7 @@ def _title(line: Mapping[str, Any]) -> str:
 
 def _rows(line: Mapping[str, Any], currency: str, *, of_group: bool) -> Iterator[str]:
     what = (_combination(line) or "not specified") if of_group else line["description"]
-    note = '<span class="note">No price of the plan fits: not charged.</span>' if line.get("unpriced") else ""
+    note = "".join(f'<span class="note">{escape(said)}</span>' for said in _notes(line))
     quantity = " ".join(part for part in (shortened(line["quantity"] or ""), line["unit"]) if part)
     price = grouped(line["unit_price"] or "")
     mark = ' class="of-group"' if of_group else ""
@@ -143,6 +143,13 @@ def _rows(line: Mapping[str, Any], currency: str, *, of_group: bool) -> Iterator
     for step in steps_of(line):
         amount = _amount(step.amount, currency) if step.amount else ""
         yield f'<tr class="step">{_cells(step.what, step.quantity, step.price, amount)}</tr>'
+
+
+def _notes(line: Mapping[str, Any]) -> Iterator[str]:
+    if line.get("included"):
+        yield f"{shortened(line['included'])} included"
+    if line.get("unpriced"):
+        yield "No price of the plan fits: not charged."
 
 
 def _cells(what: str, *numbers: str) -> str:

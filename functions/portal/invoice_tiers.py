@@ -33,20 +33,26 @@ def _step(tier: Mapping[str, Any]) -> Step:
     if "packages" in tier:
         what = f"Packages of {_number(tier, 'size')}"
         return Step(what, _number(tier, "packages"), _number(tier, "package_price"), tier.get("amount") or "")
-    others = [
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in tier.items()
-        if name not in _PLACED and value not in (None, "0")
-    ]
-    what = " · ".join([*_bounds(tier), *others])
-    return Step(what, _number(tier, "quantity"), _number(tier, "unit_price"), tier.get("amount") or "")
+    what = " · ".join([*_bounds(tier), *_others(tier)])
+    # A tier that is a fee alone has no price to show.
+    priced = tier.get("unit_price") != "0" or tier.get("flat_fee") in (None, "0")
+    price = _number(tier, "unit_price") if priced else ""
+    return Step(what, _number(tier, "quantity"), price, tier.get("amount") or "")
 
 
 def _bounds(tier: Mapping[str, Any]) -> Iterator[str]:
     if tier.get("up_to") is not None:
         yield f"Up to {_number(tier, 'up_to')}"
     elif "up_to" in tier:
-        yield "Above"
+        yield f"Above {_number(tier, 'from')}".rstrip()
+
+
+def _others(tier: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in tier.items():
+        if name == "rate":
+            yield f"{value}%"
+        elif name not in _PLACED and value not in (None, "0"):
+            yield f"{name.replace('_', ' ')} {_number(tier, name)}"
 
 
 def _number(tier: Mapping[str, Any], name: str) -> str:

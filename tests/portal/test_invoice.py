@@ -99,7 +99,7 @@ def test_combinations_stand_below_their_item_and_tiers_below_their_line() -> Non
     assert told.rows[start : start + 9] == [
         ["Calls"],
         ["region eu", "25 calls", "0.5", "12.50"],
-        ["Up to 10 · flat fee 2", "10", "0", "2.00"],
+        ["Up to 10 · flat fee 2", "10", "2.00"],
         ["Above", "15", "0.7", "10.50"],
         ["not specified", "No price of the plan fits: not charged.", "25 calls", "3.00"],
         ["Packages of 10", "3", "1", "3.00"],
@@ -107,6 +107,30 @@ def test_combinations_stand_below_their_item_and_tiers_below_their_line() -> Non
         ["Discount 10%", "−1.25"],
         ["Adjustment", "−1.25"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("tier", "row"),
+    [
+        (
+            {"rate": "2.9", "events": "3", "fixed_fee": "0.3", "minimum": None, "amount": "4"},
+            ["2.9% · events 3 · fixed fee 0.3", "4.00"],
+        ),
+        ({"events": "1000", "amount": "7.5"}, ["events 1,000", "7.50"]),
+        (
+            {"from": "5", "up_to": None, "quantity": "7", "unit_price": "0", "flat_fee": "9", "amount": "9"},
+            ["Above 5 · flat fee 9", "7", "9.00"],
+        ),
+        (
+            {"from": "5", "up_to": "9", "quantity": "2", "unit_price": "0", "flat_fee": "0", "amount": "0"},
+            ["Up to 9", "2", "0", "0.00"],
+        ),
+    ],
+)
+def test_steps_of_other_models_are_written_out(tier: dict[str, Any], row: list[str]) -> None:
+    told = page(line(tiers=[tier], unit_price=None, included="1000"))
+    assert row in told.rows
+    assert ["Calls", "1,000 included", "25 calls", "12.50"] in told.rows
 
 
 @pytest.mark.parametrize(
