@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from adapters.usage import Measured
 from billing.customers import Account
 from billing.explaining import Explained, Window, difference, explain, tax_steps
-from billing.invoices import Invoice
+from billing.invoices import Invoice, invoice_id
 from billing.money import total
 from billing.periods import Period, share, whole_period
 from billing.plans import Item, Plan
@@ -136,6 +137,9 @@ def _answer(invoice: Invoice, view: View | None = None) -> Response[str]:
 def _read(invoice: Invoice, view: View, live: Live) -> _Reading:
     """Read the windows of an invoice's period; of the days in which it begins and ends, their hours."""
     account, plan, period = view.account, live.remembered.plan(*invoice.plan), invoice.period
+    if not period.length_milliseconds:
+        # It carries what earlier periods are adjusted by and nothing of its own.
+        plan = plan.model_copy(update={"items": (), "discounts": (), "minimum": None, "maximum": None})
     known = next((each for each in view.wallet.periods if each.start == period.start), None)
     whole = whole_period(account.calendar(plan.period), period.start)
     timezone = account.customer.timezone
@@ -180,9 +184,18 @@ def _row(reading: _Reading, each: Explained) -> Body:
         "differs": each.differs,
         "today": each.today.as_json() if each.today else None,
         "item": each.item.model_dump(mode="json") if each.item else None,
-        "steps": dict(each.steps or {}),
+        "steps": dict(each.steps or _adjusted(reading, each.line or {})),
         "usage": usage,
     }
+
+
+def _adjusted(reading: _Reading, line: Mapping[str, Any]) -> Body:
+    """Of an adjustment, the period that it is for, and where that is explained."""
+    period = line.get("period")
+    if not period:
+        return {}
+    adjusted = invoice_id(reading.invoice.customer, parse_time(period["start"]))
+    return {"adjusts": {**period, "explain": f"/v1/invoices/{quote(adjusted)}/explain"}}
 
 
 def _usage(reading: _Reading, each: Explained, item: Item) -> Body:

@@ -118,6 +118,14 @@ class LeftStep(Answer):
     after: Decimal
 
 
+class AdjustsStep(Answer):
+    """The earlier period that an adjustment is for: its new rating less what was invoiced for it."""
+
+    start: Time
+    end: Time
+    explain: Link
+
+
 class ExplainedSteps(Answer):
     """The steps of the computation, from today's usage. Which there are depends on the line."""
 
@@ -133,6 +141,7 @@ class ExplainedSteps(Answer):
     minimum: BoundStep | None = None
     maximum: BoundStep | None = None
     left: LeftStep | None = None
+    adjusts: AdjustsStep | None = None
 
 
 class ExplainedLine(Answer):

@@ -1,6 +1,7 @@
 """From every line of an invoice back to the events that it was made of. Law 5.2."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -216,6 +217,31 @@ def test_of_a_day_the_hours_are_shown_and_events_only_as_long_as_they_are_kept(b
     links = explained(street, "/v1/invoices/TX-000001")["rows"][0]["usage"]["windows"][0]["links"]
     assert links["events"] is None
     assert links["usage"]
+
+
+def test_an_adjustment_leads_to_the_period_that_it_is_for(month: Street) -> None:
+    month.advance("2026-12-01T12:00:00Z")
+    frozen = month.invoices.whole(month.does("GET", "/v1/invoices/TX-000001")["id"])
+    adjustment = {**frozen.lines[-1], "kind": "adjustment", "description": "Adjustment", "amount": "2"}
+    adjustment["period"] = {"start": "2026-09-30T18:30:00Z", "end": "2026-10-31T18:30:00Z"}
+    month.invoices.put_lines(replace(frozen, lines=(*frozen.lines, adjustment)))
+    told = explained(month, "/v1/invoices/TX-000001")
+    assert (told["rows"][-1]["line"], told["rows"][-1]["differs"]) == (adjustment, False)
+    assert told["rows"][-1]["steps"]["adjusts"]["explain"] == "/v1/invoices/acme%3A20260930T1830Z/explain"
+    assert told["today"]["difference"] == "0"
+
+
+def test_of_what_does_not_add_up_the_windows_say_how_they_join(bare: Street) -> None:
+    bare.does("PUT", "/v1/meters/peak", {"aggregation": "max"})
+    item = {"key": "peak", "meter": "peak", "price": {"model": "per_unit", "unit_price": "1"}}
+    bare.does("PUT", "/v1/plans/peak", {"currency": "USD", "items": [item]})
+    bare.does("PUT", "/v1/customers/acme", {"plan": "peak"})
+    for days, value in enumerate(("3", "9", "4")):
+        bare.post(used(f"e{days}", meter="peak", timestamp=NOW - days * DAY, value=value, dimensions={}))
+    bare.flow()
+    row = explained(bare)["rows"][0]
+    assert (row["usage"]["joined_by"], row["steps"]["quantity"]["measured"]) == ("greatest", "9")
+    assert [day["quantity"] for day in row["usage"]["windows"]] == ["4", "9", "3"]
 
 
 def test_nothing_is_explained_where_nothing_is(street: Street) -> None:
