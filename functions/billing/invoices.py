@@ -30,6 +30,8 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     "void": frozenset(),
 }
 
+_BILL_TO = ("name", "email", "address", "tax_id", "timezone")
+
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
@@ -37,6 +39,7 @@ class Invoice:
 
     Attributes:
         id: customer and start of the period.
+        bill_to: whom it asks for the money; its `timezone` is the one whose dates the invoice shows.
         number: without gaps per issuer; put on after finalising, with the issuer's counter.
         plan: key and version.
         credits_applied: what the wallet paid of the lines; never of the tax.
@@ -139,12 +142,7 @@ def draft(
         currency=account.currency,
         period=period,
         issuer=issuer,
-        bill_to={
-            "name": customer.name,
-            "email": customer.email,
-            "address": customer.address,
-            "tax_id": customer.tax_id,
-        },
+        bill_to={name: getattr(customer, name) for name in _BILL_TO},
         lines=tuple(line.as_json() for line in lines),
         subtotal=before_tax,
         credits_applied=credits_applied,

@@ -122,8 +122,7 @@ def _item_lines(plan: Plan, item: Item, usage: Sequence[Usage], share: Fraction,
         if over or item.price.due == "advance":
             yield _fee(plan, item, item.price, share)
         return
-    price = item.price
-    parts = split(price, usage) if isinstance(price, Matrix) else [Part({}, price, tuple(usage))]
+    parts = parts_of(item, usage)
     included = Fraction(item.included) * share
     running, before = Fraction(0), Decimal(0)
     for part in parts:
@@ -140,8 +139,20 @@ def _item_lines(plan: Plan, item: Item, usage: Sequence[Usage], share: Fraction,
         before = after
 
 
+def parts_of(item: Item, usage: Sequence[Usage]) -> list[Part]:
+    """The usage of an item, apart as its lines are: by combination for a matrix, else as a whole; none for a fee."""
+    if isinstance(item.price, Matrix):
+        return split(item.price, usage)
+    return [] if isinstance(item.price, Flat) else [Part({}, item.price, tuple(usage))]
+
+
+def used_of(item: Item, usage: Iterable[Usage]) -> Fraction:
+    """What was used, in the item's unit: before anything that is included, and below zero where it is."""
+    row = join(tuple(usage))
+    return Fraction(0) if row is None else _used(item, row)
+
+
 def _used(item: Item, row: Usage) -> Fraction:
-    """What was used, in the item's unit."""
     counted = Fraction(row.events) if item.measure == "events" else Fraction(row.quantity)
     return counted / Fraction(item.divide_by)
 

@@ -1,7 +1,7 @@
 """GET /v1/events: what was sent, as long as it is kept. Contract: api.md, Reading and acting."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -9,8 +9,9 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from handlers import _live
 from handlers._live import Live
+from handlers._minutes import fits
 from handlers._paging import page, place
-from handlers._routes import Body, meter_named, needs, query_limit, query_time, required_query, router
+from handlers._routes import Body, meter_named, needs, query_limit, query_time, query_where, required_query, router
 from metering.errors import Invalid
 from metering.events import Event
 from metering.meters import Meter
@@ -26,12 +27,13 @@ Place = tuple[int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Whose events of which interval, and how many at most."""
+    """Whose events of which interval with which dimensions, and how many at most."""
 
     customer: str
     meter: Meter
     start: int
     end: int
+    where: Mapping[str, str | None]
     limit: int
     now: int
     live: Live
@@ -57,7 +59,7 @@ def get_events() -> Response[str]:
     last: Place | None = tuple(place() or ()) or None
     if last:
         end = min(end, last[0] + 1)
-    asked = _Asked(customer, meter, start, end, query_limit(), now, live)
+    asked = _Asked(customer, meter, start, end, query_where(), query_limit(), now, live)
     found = _edges(asked, last) if meter.is_duration else _usage(asked)
     return page((where, row) for where, row in found if last is None or where < last)
 
@@ -67,7 +69,8 @@ def _usage(asked: _Asked) -> Iterator[tuple[Place, Body]]:
         first, last = max(asked.start, hour), min(asked.end, hour + HOUR) - 1
         read = asked.live.raw_events.minutes
         for _, events in read(asked.customer, asked.meter.key, hour, first, last, newest_first=True):
-            yield from _rows(((event, "") for event in events if first <= event.timestamp <= last), lambda _: "")
+            wanted = ((event, "") for event in events if first <= event.timestamp <= last)
+            yield from _rows(wanted, lambda _: "", asked.where)
 
 
 def _hours(asked: _Asked) -> Iterator[int]:
@@ -117,25 +120,27 @@ def _edges_at(asked: _Asked, places: list[tuple[int, str]]) -> Iterator[tuple[Pl
         for edge in asked.live.raw_events.edges(asked.customer, asked.meter.key, resource, min(wanted), max(wanted))
         if edge.timestamp in wanted
     ]
-    yield from _rows(edges, partial(resource_of, asked.meter))
+    yield from _rows(edges, partial(resource_of, asked.meter), asked.where)
 
 
 def _rows(
-    events: Iterable[tuple[Event, str]], resource_of_event: Callable[[Event], str]
+    events: Iterable[tuple[Event, str]],
+    resource_of_event: Callable[[Event], str],
+    where: Mapping[str, str | None],
 ) -> Iterator[tuple[Place, Body]]:
-    """A row for each event, newest first: the version that holds, with those that it replaced.
+    """A row for each event, newest first: the version that holds, if it is asked for, with those that it replaced.
 
     The versions of a corrected edge stand with every resource of theirs: the row is where the one that holds belongs.
     """
     versions: defaultdict[Place, set[Event]] = defaultdict(set)
     for event, resource in events:
         versions[event.timestamp, resource, event.id].add(event)
-    for where in sorted(versions, reverse=True):
-        holder, *superseded = sorted(versions[where], key=Event.precedence, reverse=True)
-        if resource_of_event(holder) != where[1]:
+    for at in sorted(versions, reverse=True):
+        holder, *superseded = sorted(versions[at], key=Event.precedence, reverse=True)
+        if resource_of_event(holder) != at[1] or not fits(holder.dimensions, where):
             continue
         yield (
-            where,
+            at,
             {
                 **holder.as_json(),
                 "status": "void" if holder.void else "live",

@@ -17,7 +17,8 @@ from handlers._voiding import void_invoice
 from handlers.invoice import draft_of, finalize_period, is_due, number_invoices
 from metering.decimals import text
 from metering.errors import Conflict, NotFound
-from portal.invoice import render
+from portal.invoice import HEADERS, render
+from portal.invoice_table import as_csv, file_name
 
 
 @router.get("/v1/customers/<customer>/invoices/draft")
@@ -63,8 +64,12 @@ def _prefix() -> str:
     return str(_live.live.issuer.get("invoice_prefix") or "")
 
 
-def _invoice_named(name: str) -> Invoice:
-    """An invoice by id or number: finalised, or the draft of an open period."""
+def invoice_named(name: str) -> Invoice:
+    """An invoice by id or number: finalised, or the draft of an open period.
+
+    Raises:
+        NotFound: there is none.
+    """
     live = _live.live
     identity = live.invoices.id_of_number(_prefix(), name) or name
     try:
@@ -82,14 +87,26 @@ def _invoice_named(name: str) -> Invoice:
 @needs("read")
 def get_invoice_page(name: str) -> Response[str]:
     """One invoice as a page that prints."""
-    return Response(200, "text/html; charset=utf-8", render(_invoice_named(name_of(name)).as_json()))
+    return Response(200, "text/html; charset=utf-8", render(invoice_named(name_of(name)).as_json()), dict(HEADERS))
+
+
+@router.get("/v1/invoices/<name>.csv")
+@needs("read")
+def get_invoice_table(name: str) -> Response[str]:
+    """The lines of one invoice as CSV (RFC 4180), with its tax and credits: the amounts add up to what is due.
+
+    Texts that begin as formulas do have an apostrophe before them, so that a spreadsheet shows them as they are.
+    """
+    invoice = invoice_named(name_of(name)).as_json()
+    headers = {"content-disposition": f'attachment; filename="{file_name(invoice)}"'}
+    return Response(200, "text/csv; charset=utf-8; header=present", as_csv(invoice), headers)
 
 
 @router.get("/v1/invoices/<name>")
 @needs("read")
 def get_invoice(name: str) -> Response[str]:
     """One invoice."""
-    return reply(_invoice_named(name_of(name)).as_json())
+    return reply(invoice_named(name_of(name)).as_json())
 
 
 @router.post("/v1/invoices/<name>/finalize")
@@ -97,7 +114,7 @@ def get_invoice(name: str) -> Response[str]:
 def post_finalize(name: str) -> Response[str]:
     """Finalise an ended period's invoice now, without waiting for the grace."""
     live = _live.live
-    draft = _invoice_named(name_of(name))
+    draft = invoice_named(name_of(name))
     if draft.status == "draft":
         finalized = finalize_period(draft.customer, draft.period.start, live, live.clock(), skip_grace=True)
         number_invoices([finalized] if finalized else [], live, live.clock())
@@ -145,7 +162,7 @@ def post_retry(name: str) -> Response[str]:
 
 
 def _finalized(name: str) -> Invoice:
-    invoice = _invoice_named(name_of(name))
+    invoice = invoice_named(name_of(name))
     if invoice.status == "draft":
         raise Conflict("the invoice is a draft: finalise it first", "invoice_status")
     return invoice

@@ -23,7 +23,7 @@ class Asked:
     Attributes:
         grid: the interval and its windows.
         group_by: the dimensions that rows are kept apart by.
-        where: values that usage must have to count.
+        where: values that usage must have to count; None where it must lack the dimension.
         now: until when open sessions are measured.
         ends_at: the customer's end, at which they end at the latest.
     """
@@ -32,18 +32,24 @@ class Asked:
     meter: Meter
     grid: Grid
     group_by: tuple[str, ...]
-    where: Mapping[str, str]
+    where: Mapping[str, str | None]
     now: int
     ends_at: int | None
     live: Live
 
     def wants(self, dimensions: Dimensions) -> bool:
         """Whether usage with these dimensions is asked for."""
-        return self.where.items() <= dict(dimensions).items()
+        return fits(dimensions, self.where)
 
     def group(self, dimensions: Dimensions) -> Dimensions:
         """Of these dimensions those that rows are kept apart by."""
         return tuple(pair for pair in dimensions if pair[0] in self.group_by)
+
+
+def fits(dimensions: Dimensions, where: Mapping[str, str | None]) -> bool:
+    """Whether dimensions have the values that are asked for; None asks that the dimension is missing."""
+    given = dict(dimensions)
+    return all(given.get(name) == value for name, value in where.items())
 
 
 def accrued(session: Session, asked: Asked, first: int, last: int) -> Iterator[tuple[int, Dimensions, Tally]]:

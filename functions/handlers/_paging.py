@@ -45,18 +45,21 @@ def _token(after: object) -> str:
     return base64.urlsafe_b64encode(canonical([_question(), after])).decode().rstrip("=")
 
 
-def page(placed: Iterable[tuple[object, Body]]) -> Response[str]:
-    """Answer the first `limit` of these rows, each with its place; no more of them are computed than needed."""
+def page(placed: Iterable[tuple[object, Body]], beside: Body | None = None) -> Response[str]:
+    """Answer the first `limit` of these rows, each with its place; no more of them are computed than needed.
+
+    `beside` is what else each page says.
+    """
     limit, size = query_limit(), 0
     rows: list[Body] = []
     after: object = None
     for where, row in placed:
         size += len(json.dumps(row))
         if len(rows) == limit or (rows and size > _MOST_BYTES):
-            return reply({"rows": rows, "next": _token(after)})
+            return reply({**(beside or {}), "rows": rows, "next": _token(after)})
         rows.append(row)
         after = where
-    return reply({"rows": rows, "next": None})
+    return reply({**(beside or {}), "rows": rows, "next": None})
 
 
 def page_of_all(rows: Iterable[Body], name: str) -> Response[str]:
@@ -66,7 +69,9 @@ def page_of_all(rows: Iterable[Body], name: str) -> Response[str]:
     return page((key, named[key]) for key in sorted(named) if after is None or key > after)
 
 
-def page_of_stream(rows: Iterable[Body], wanted: Callable[[Body], bool] = lambda _row: True) -> Response[str]:
+def page_of_stream(
+    rows: Iterable[Body], wanted: Callable[[Body], bool] = lambda _row: True, beside: Body | None = None
+) -> Response[str]:
     """A page of rows that come one by one in an order of their own, named by their id.
 
     What is `wanted` may change while somebody pages, as a status does; so a page begins after a row whether that row is
@@ -79,4 +84,4 @@ def page_of_stream(rows: Iterable[Body], wanted: Callable[[Body], bool] = lambda
     rest = iter(rows)
     if after is not None and not any(row["id"] == after for row in rest):
         raise Invalid("`next` is not one that this API gave for this list")
-    return page((row["id"], row) for row in rest if wanted(row))
+    return page(((row["id"], row) for row in rest if wanted(row)), beside)

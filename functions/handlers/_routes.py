@@ -118,6 +118,12 @@ def query_matching(prefix: str) -> dict[str, str]:
     return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
 
 
+def query_where() -> dict[str, str | None]:
+    """The values that dimensions must have (`where.region=eu`), and None for those to be missing (`without=region`)."""
+    missing = [name for name in query("without").split(",") if name]
+    return {**query_matching("where."), **dict.fromkeys(missing)}
+
+
 def query_time(name: str) -> int | None:
     """An instant in the query string: RFC 3339, or epoch milliseconds."""
     given = query(name)

@@ -18,9 +18,9 @@ from handlers._routes import (
     meter_named,
     needs,
     query,
-    query_matching,
     query_time,
     query_timezone,
+    query_where,
     required_query,
     router,
 )
@@ -47,7 +47,7 @@ def get_usage() -> Response[str]:
     after = place()
     grid = _grid(customer, now, live, after)
     group_by = tuple(dict.fromkeys(name for name in query("group_by").split(",") if name))
-    where = query_matching("where.")
+    where = query_where()
     unknown = [name for name in (*group_by, *where) if name not in meter.dimensions]
     if unknown:
         raise Invalid(f"the meter has no dimension {', '.join(map(repr, unknown))}")

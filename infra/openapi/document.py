@@ -110,6 +110,14 @@ def document() -> Schema:
 _OTHERS: dict[str, Schema] = {
     "Document": {"type": "object", "description": "This document.", "required": ["openapi", "paths"]},
     "Page": {"type": "string", "description": "A page that needs nothing else: no script and no other request."},
+    "Table": {
+        "type": "string",
+        "description": "CSV (RFC 4180, UTF-8) with a header: a row for each line, then its tax and what credits paid, "
+        "so that the amounts add up to what is due. A text that begins as a formula does has an apostrophe before it.",
+        "example": "invoice,number,status,customer,period_start,period_end,kind,item,description,dimensions,quantity,"
+        "unit,unit_price,amount_exact,amount,currency\r\nacme:20261101T0000Z,TX-000001,paid,acme,2026-11-01T00:00:00Z,"
+        "2026-12-01T00:00:00Z,usage,calls,Calls (region eu),region=eu,15,,0.333,4.995,5.00,USD\r\n",
+    },
     "StripeEvent": {"type": "object", "description": "As Stripe sends it, signed in the header `stripe-signature`."},
     "LedgerLine": {
         "description": "An entry; with `window`, what moved in one window on one credit for one period.",

@@ -57,12 +57,12 @@ _OF = ("customer", "meter", "from", "to")
 
 OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/events": Operation(_USAGE, "EventsAccepted", 202, body="Events", errors=(413, 503)),
-    "GET /v1/events": Operation(_USAGE, "EventRow", rows=True, query=(*_OF, *_PAGE), errors=(404,)),
+    "GET /v1/events": Operation(_USAGE, "EventRow", rows=True, query=(*_OF, "where", "without", *_PAGE), errors=(404,)),
     "GET /v1/usage": Operation(
         _USAGE,
         "UsageRow",
         rows=True,
-        query=(*_OF, "window", "timezone", "group_by", "where", "fill", *_PAGE),
+        query=(*_OF, "window", "timezone", "group_by", "where", "without", "fill", *_PAGE),
         errors=(404,),
     ),
     "GET /v1/sessions": Operation(
@@ -115,11 +115,14 @@ OPERATIONS: Mapping[str, Operation] = {
         _INVOICES, "Comparison", body="WhatIfRequest", conflicts=("currency_mismatch",)
     ),
     "GET /v1/customers/{customer}/invoices/draft": Operation(_INVOICES, "Invoice"),
+    "GET /v1/customers/{customer}/invoices/draft/explain": Operation(_INVOICES, "Explanation", query=_PAGE),
     "GET /v1/invoices": Operation(
         _INVOICES, "InvoiceHead", rows=True, query=("invoice_status", "whose", *_PAGE), errors=(404,)
     ),
     "GET /v1/invoices/{name}": Operation(_INVOICES, "Invoice"),
+    "GET /v1/invoices/{name}/explain": Operation(_INVOICES, "Explanation", query=_PAGE),
     "GET /v1/invoices/{name}.html": Operation(_INVOICES, "Page", kind="text/html"),
+    "GET /v1/invoices/{name}.csv": Operation(_INVOICES, "Table", kind="text/csv"),
     "POST /v1/invoices/{name}/finalize": Operation(
         _INVOICES, "Invoice", conflicts=("period_open", "record_parked"), errors=(503,)
     ),

@@ -64,10 +64,17 @@ QUERY: Mapping[str, dict[str, Any]] = {
     ),
     "where": _query(
         "where",
-        "Values that usage must have to count: `where.provider=aws`, one parameter for each dimension.",
+        "Values that usage or events must have to count: `where.provider=aws`, one parameter for each dimension.",
         {"type": "object", "patternProperties": {r"^where\.": {"type": "string"}}},
         style="form",
         explode=True,
+    ),
+    "without": _query(
+        "without",
+        "Dimensions that usage or events must lack to count, separated by commas.",
+        {"type": "array", "items": {"type": "string"}},
+        style="form",
+        explode=False,
     ),
     "fill": _query(
         "fill",

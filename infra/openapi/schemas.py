@@ -17,7 +17,7 @@ from billing.quotes import QuoteRequest
 from billing.what_if import WhatIfRequest
 from handlers._invoice_routes import VoidRequest
 from handlers._money_routes import TopUpRequest
-from infra.openapi import answers, bills, wallet_answers
+from infra.openapi import answers, bills, explained, wallet_answers
 from metering.bodies import EventBody, Said
 from metering.cloud_events import CloudEventBody
 from metering.meters import Meter
@@ -125,7 +125,7 @@ class _Generator(GenerateJsonSchema):
 
 def components() -> dict[str, Schema]:
     """All schemas by name."""
-    found_in = vars(answers) | vars(bills) | vars(wallet_answers)
+    found_in = vars(answers) | vars(bills) | vars(explained) | vars(wallet_answers)
     models: list[Any] = [each for each in found_in.values() if _is_answer(each)]
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         *((name, "validation", TypeAdapter(body)) for name, body in _BODIES.items()),

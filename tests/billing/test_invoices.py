@@ -72,7 +72,7 @@ def test_an_invoice_shows_every_field_of_the_contract() -> None:
     assert shown["id"] == "acme:20261101T0000Z" == invoice_id("acme", PERIOD.start)
     assert shown["plan"] == {"key": "p", "version": 3}
     assert shown["period"] == {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"}
-    assert shown["bill_to"] == {"name": "", "email": "a@b.c", "address": {}, "tax_id": None}
+    assert shown["bill_to"] == {"name": "", "email": "a@b.c", "address": {}, "tax_id": None, "timezone": "UTC"}
     assert shown["lines"][0]["amount"] == "100"
     assert set(shown) == FIELDS
 

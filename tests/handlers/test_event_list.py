@@ -65,6 +65,25 @@ def test_an_event_that_was_revised_or_voided_is_one_row_with_what_it_replaced(st
     assert (kept["value"], kept["status"], [each["value"] for each in kept["superseded"]]) == ("2", "live", ["3", "1"])
 
 
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ({"where.provider": "aws"}, ["c", "a"]),
+        ({"where.provider": "aws", "where.region": "eu"}, ["c"]),
+        ({"where.provider": "aws", "without": "region"}, ["a"]),
+        ({"without": "provider,region"}, ["d"]),
+        ({"where.anything": "x"}, []),
+    ],
+)
+def test_events_are_listed_by_the_dimensions_that_hold(
+    street: Street, query: dict[str, str], wanted: list[str]
+) -> None:
+    street.post(used("a"), used("b", 1), used("c", 2, dimensions={"provider": "aws", "region": "eu"}))
+    street.post(used("b", 1, revision=1, dimensions={"provider": "gcp", "region": "eu"}), used("d", 3, dimensions={}))
+    street.flow()
+    assert ids(events(street, limit=1, **query)) == wanted
+
+
 def test_what_is_no_longer_kept_is_not_listed(street: Street) -> None:
     street.post(used("a", 0))
     street.flow()

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from handlers import invoice
+from handlers import api, invoice
 from handlers.invoice import finalize_period, number_invoices
 from metering.errors import Conflict
 from metering.times import MINUTE, parse_time
-from tests.handlers.street import Street, queue_record, used
+from tests.handlers.street import Street, http_event, queue_record, used
 
 NOVEMBER = "acme:20261101T0000Z"
 START = parse_time("2026-11-01T00:00:00Z")
@@ -151,3 +151,14 @@ def test_an_invoice_is_a_page_too(month: Street) -> None:
     assert page.startswith("<!doctype html>")
     assert "<script>" not in page
     assert month.call("GET", f"/v1/invoices/{NOVEMBER}.html")[1] == page
+
+
+def test_an_invoice_is_a_table_too(month: Street) -> None:
+    month.advance("2026-12-01T02:00:00Z")
+    answer = api.handler(http_event("GET", "/v1/invoices/TX-000001.csv"), None)
+    assert answer["statusCode"] == 200
+    headers = {name.lower(): value for name, value in answer["headers"].items()}
+    assert headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    assert headers["content-disposition"] == 'attachment; filename="TX-000001.csv"'
+    assert answer["body"].count("\r\n") == 2
+    assert month.call("GET", "/v1/invoices/none.csv")[0] == 404

@@ -242,13 +242,15 @@ def look(witness: Witness) -> None:
         assert witness.call("GET", "/v1/sessions", meter="runtime", status=status, **whose)[1]["rows"]
     paths = ["/v1/meters", "/v1/plans", "/v1/customers", "/v1/api_keys", "/v1/invoices"]
     paths += [f"/v1/customers/acme/{name}" for name in ("credits", "ledger", "top_ups")]
+    paths.append("/v1/invoices/TX-000001/explain")
     for path in paths:
         assert witness.call("GET", path, limit="1")[1]["rows"], path
     assert witness.call("GET", "/v1/customers/acme/ledger", window="day", timezone="Asia/Kolkata")[1]["rows"]
     assert witness.call("GET", "/v1/customers/acme/ledger", window="year")[0] == 400
     ones = ["/v1/meters/people", "/v1/plans/full", "/v1/customers/beta", "/v1/health", "/docs", "/v1/openapi.json"]
     ones += [f"/v1/customers/acme/{name}" for name in ("balance", "access", "invoices/draft")]
-    ones += ["/v1/invoices/TX-000001", "/v1/invoices/TX-000001.html", "/v1/customers/beta/invoices/draft"]
+    ones += [f"/v1/invoices/TX-000001{shape}" for shape in ("", ".html", ".csv")]
+    ones += [f"/v1/customers/beta/invoices/draft{more}" for more in ("", "/explain")]
     for path in ones:
         assert witness.call("GET", path)[0] == 200, path
     assert witness.call("GET", "/v1/invoices", customer="beta", status="draft")[0] == 200

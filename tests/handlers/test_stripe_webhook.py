@@ -61,7 +61,7 @@ BODY = message("invoice")
         signed(BODY, "whsec_of_somebody_else"),
         signed(BODY + " "),
         signed(BODY, late_seconds=301),
-        signed(BODY, late_seconds=-400),
+        signed(BODY, late_seconds=-86_400),
         signed(BODY).replace("v1=", "v0="),
     ],
     # They hold the time of day: names that stay.

@@ -74,6 +74,8 @@ def test_a_session_that_just_ended_counts_once_though_its_window_is_behind(stree
     ({"to": "2026-11-20T15:07:59Z"}, ["15:00"]),
     ({"where.provider": "gcp"}, ["15:07"]),
     ({"where.provider": "gcp", "where.region": "x"}, []),
+    ({"where.provider": "gcp", "without": "region"}, ["15:07"]),
+    ({"without": "provider"}, []),
 ])  # fmt: skip
 def test_minutes_are_cut_and_filtered(street: Street, query: dict[str, str], starts: list[str]) -> None:
     street.post(used("a", 0), used("b", 7, dimensions={"provider": "gcp"}))
@@ -148,7 +150,7 @@ def test_rows_that_come_meanwhile_move_no_page(street: Street) -> None:
 
 @pytest.mark.parametrize("query", [
     {"window": "fortnight"}, {"timezone": "Mars/Olympus"}, {"timezone": "../etc"}, {"group_by": "vm"},
-    {"where.vm": "1"}, {"fill": "null"}, {"next": "1"}, {"next": "W10"}, {"limit": "0"},
+    {"where.vm": "1"}, {"without": "vm"}, {"fill": "null"}, {"next": "1"}, {"next": "W10"}, {"limit": "0"},
     {"from": "2027-01-01T00:00:00Z"},
 ])  # fmt: skip
 def test_what_makes_no_sense_is_refused(street: Street, query: dict[str, str]) -> None:

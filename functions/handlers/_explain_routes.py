@@ -1,0 +1,257 @@
+"""GET …/explain: how each line of an invoice came about, down to the events. Contract: api.md, Reading and acting."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from aws_lambda_powertools.event_handler.api_gateway import Response
+
+from adapters.usage import Measured
+from billing.customers import Account
+from billing.explaining import Explained, Window, difference, explain, tax_steps
+from billing.invoices import Invoice, invoice_id
+from billing.money import total
+from billing.periods import Period, share, whole_period
+from billing.plans import Item, Plan
+from billing.rating import rate, subtotal, used_of
+from billing.spans import Grid
+from billing.wallet import OpenPeriod
+from handlers import _live
+from handlers._invoice_routes import invoice_named
+from handlers._live import Live
+from handlers._paging import page_of_stream
+from handlers._routes import Body, name_of, needs, router
+from handlers._settling import View, look
+from handlers.invoice import draft_of
+from metering.decimals import text
+from metering.errors import NotFound
+from metering.meters import Meter
+from metering.times import DAY, HOUR, format_time, parse_time
+from metering.usage import Usage, usage_between
+from metering.windows import Slot, Tally
+
+# More combinations of dimensions than this are not written out: the link beside them leads to all, in pages.
+_MOST_ROWS = 100
+_JOINED = {"min": "least", "max": "greatest", "latest": "latest", "unique": "distinct"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What an invoice was made of, as it is known now.
+
+    Attributes:
+        open: the period, while it is in the wallet.
+        grid: the period, and the days of the customer; for one of two days or less, the hours.
+        usage: of the whole period.
+    """
+
+    invoice: Invoice
+    account: Account
+    plan: Plan
+    open: OpenPeriod | None
+    share: Fraction
+    meters: Mapping[str, Meter]
+    grid: Grid
+    measured: Measured
+    now: int
+    live: Live
+
+    @property
+    def over(self) -> bool:
+        """Whether the period has ended."""
+        return self.grid.end <= self.now
+
+    def usage(self, measured: Measured, start: int, end: int) -> list[Usage]:
+        """The usage of [start, end) of the meters that the plan prices."""
+        rows: list[Usage] = []
+        for key in sorted(self.meters):
+            slots, running = measured.slots.get(key, {}), measured.open.get(key, ())
+            ends_at = self.account.customer.ends_at
+            rows += usage_between(self.meters[key], slots, running, start, end, self.now, ends_at)
+        return rows
+
+    def windows(self) -> Iterator[Window]:
+        """The days or hours in which anything was used."""
+        grid = self.grid
+        found: defaultdict[int, dict[str, dict[Slot, Tally]]] = defaultdict(dict)
+        for key in self.meters:
+            slots = {at: tally for at, tally in self.measured.slots.get(key, {}).items() if at[0] < grid.end}
+            slots = {at: tally for at, tally in slots.items() if at[0] >= grid.start}
+            starts = grid.starts(quarter for quarter, _ in slots)
+            for (quarter, dimensions), tally in slots.items():
+                found[starts[quarter]].setdefault(key, {})[quarter, dimensions] = tally
+        for period in grid.windows(grid.start):
+            measured = Measured(dict(found.get(period.start, {})), self.measured.open)
+            usage = self.usage(measured, period.start, period.end)
+            if usage:
+                yield Window(period, tuple(usage))
+
+
+@router.get("/v1/invoices/<name>/explain")
+@needs("read")
+def explain_invoice(name: str) -> Response[str]:
+    """How each line of an invoice came about: tiers, dimensions, the days it was read from, and links to its events.
+
+    What a finalised invoice says stays; where the usage that is known today makes something else of a line, that is
+    said beside it. Then an adjustment follows on a later invoice.
+    """
+    return _answer(invoice_named(name_of(name)))
+
+
+@router.get("/v1/customers/<customer>/invoices/draft/explain")
+@needs("read")
+def explain_draft(customer: str) -> Response[str]:
+    """How each line of the running period's invoice would come about, as of now."""
+    live = _live.live
+    view = look(name_of(customer), live, live.clock())
+    running = next((period for period in view.wallet.periods if not period.closed), None)
+    if running is None:
+        raise NotFound("no period is running")
+    return _answer(draft_of(view, running), view)
+
+
+def _answer(invoice: Invoice, view: View | None = None) -> Response[str]:
+    reading = _read(invoice, view or look(invoice.customer, _live.live, _live.live.clock()), _live.live)
+    usage = reading.usage(reading.measured, reading.grid.start, reading.grid.end)
+    today = rate(reading.plan, usage, reading.share, over=reading.over)
+    lines = invoice.lines
+    if invoice.status == "draft":
+        # A draft moves while it is read: its lines are those that the windows below make.
+        lines = (*(line.as_json() for line in today), *(line for line in lines if line["kind"] == "adjustment"))
+    explained = explain(reading.plan, lines, usage, tuple(reading.windows()), reading.share, over=reading.over)
+    changed = difference(lines, today)
+    beside = {
+        "invoice": {name: value for name, value in invoice.as_json().items() if name != "lines"},
+        "timezone": reading.grid.timezone,
+        "share": text(reading.share),
+        "tax": tax_steps(invoice.as_json(), reading.account.customer.tax_on),
+        "credits": {"applied": text(invoice.credits_applied), "by": _credits(reading)},
+        "today": {"subtotal": text(subtotal(today)), "difference": text(changed), "as_of": format_time(reading.now)},
+    }
+    return page_of_stream((_row(reading, each) for each in explained), beside=beside)
+
+
+def _read(invoice: Invoice, view: View, live: Live) -> _Reading:
+    """Read the windows of an invoice's period; of the days in which it begins and ends, their hours."""
+    account, plan, period = view.account, live.remembered.plan(*invoice.plan), invoice.period
+    if not period.length_milliseconds:
+        # It carries what earlier periods are adjusted by and nothing of its own.
+        plan = plan.model_copy(update={"items": (), "discounts": (), "minimum": None, "maximum": None})
+    known = next((each for each in view.wallet.periods if each.start == period.start), None)
+    whole = whole_period(account.calendar(plan.period), period.start)
+    timezone = account.customer.timezone
+    grid = Grid("day" if period.length_milliseconds > 2 * DAY else "hour", timezone, period.start, period.end)
+    wanted = {item.meter for item in plan.items if item.meter}
+    meters = {key: meter for key, meter in live.remembered.meters(wanted).items() if key in wanted}
+    whole_until = view.now - HOUR if grid.falls_on_days else None
+    measured = live.usage.read(invoice.customer, grid.start, grid.end, whole_until, (grid.start, grid.end))
+    part = known.share if known else share(period, whole)
+    return _Reading(invoice, account, plan, known, part, meters, grid, measured, view.now, live)
+
+
+def _credits(reading: _Reading) -> list[Body]:
+    """Which credits paid how much of the lines, by what the ledger says of the period."""
+    paid: defaultdict[str, list[Decimal]] = defaultdict(list)
+    if reading.open:
+        for draw in reading.open.drawn:
+            if draw.credit is not None:
+                paid[draw.credit].append(draw.amount)
+    elif reading.invoice.credits_applied:
+        for entry in _entries(reading):
+            paid[entry["credit"]].append(-Decimal(entry["amount"]))
+    return [{"credit": credit, "amount": text(total(amounts))} for credit, amounts in sorted(paid.items())]
+
+
+def _entries(reading: _Reading) -> Iterator[Body]:
+    """What the ledger drew and gave back for a period, newest first."""
+    wallet = reading.live.ledger.wallet(reading.invoice.customer)
+    start = format_time(reading.grid.start)
+    for entry in reading.live.ledger.entries(wallet) if wallet else ():
+        if parse_time(entry["at"]) < reading.grid.start:
+            return
+        if entry["period"] == start and entry["kind"] in ("draw", "return") and entry["credit"]:
+            yield entry
+
+
+def _row(reading: _Reading, each: Explained) -> Body:
+    usage = _usage(reading, each, each.item) if each.item and each.item.meter else None
+    return {
+        "id": each.id,
+        "line": each.line,
+        "differs": each.differs,
+        "today": each.today.as_json() if each.today else None,
+        "item": each.item.model_dump(mode="json") if each.item else None,
+        "steps": dict(each.steps or _adjusted(reading, each.line or {})),
+        "usage": usage,
+    }
+
+
+def _adjusted(reading: _Reading, line: Mapping[str, Any]) -> Body:
+    """Of an adjustment, the period that it is for, and where that is explained."""
+    period = line.get("period")
+    if not period:
+        return {}
+    adjusted = invoice_id(reading.invoice.customer, parse_time(period["start"]))
+    return {"adjusts": {**period, "explain": f"/v1/invoices/{quote(adjusted)}/explain"}}
+
+
+def _usage(reading: _Reading, each: Explained, item: Item) -> Body:
+    """The rows and windows of a line of usage; a line of which nothing is left has none."""
+    aggregation = reading.meters[item.meter or ""].aggregation
+    everything = Period(reading.grid.start, reading.grid.end)
+    return {
+        "meter": item.meter,
+        "aggregation": aggregation,
+        "joined_by": "sum" if item.measure == "events" else _JOINED.get(aggregation, "sum"),
+        "rows": [
+            {"dimensions": dict(row.dimensions), "quantity": text(row.quantity), "events": row.events}
+            for row in each.usage[:_MOST_ROWS]
+        ],
+        "further_rows": max(0, len(each.usage) - _MOST_ROWS),
+        "links": _links(reading, each, item, everything, "total"),
+        "windows": [_window(reading, each, item, window) for window in each.windows],
+    }
+
+
+def _window(reading: _Reading, each: Explained, item: Item, window: Window) -> Body:
+    finer = "hour" if reading.grid.unit == "day" else "minute"
+    return {
+        "start": format_time(window.period.start),
+        "end": format_time(window.period.end),
+        "quantity": text(used_of(item, window.usage) * Fraction(item.divide_by)),
+        "events": sum(row.events for row in window.usage),
+        "links": _links(reading, each, item, window.period, finer),
+    }
+
+
+def _links(reading: _Reading, each: Explained, item: Item, period: Period, window: str) -> Body:
+    """Where the usage of a line can be read, and the events behind it; these only as long as they are kept."""
+    meter = reading.meters[item.meter or ""]
+    combination = {**dict.fromkeys(item.where, ""), **(each.dimensions or {}), **item.where}
+    where = {f"where.{name}": value for name, value in combination.items() if value is not None}
+    missing = ",".join(name for name, value in combination.items() if value is None)
+    asked = {
+        "customer": reading.invoice.customer,
+        "meter": meter.key,
+        "from": format_time(period.start),
+        "to": format_time(period.end),
+    }
+    narrowed = {**asked, **where, **({"without": missing} if missing else {})}
+    grouped = {"group_by": ",".join(meter.dimensions)} if window == "total" and meter.dimensions else {}
+    usage = {**narrowed, "window": window, "timezone": reading.grid.timezone, **grouped}
+    kept = period.end > reading.now - reading.live.raw_events.kept_milliseconds
+    links = {"usage": _link("usage", usage.items()), "events": None, "sessions": None}
+    if kept and meter.is_duration:
+        # A stop need not carry the dimensions of its start: the edges of all sessions are shown.
+        links |= {"events": _link("events", asked.items()), "sessions": _link("sessions", asked.items())}
+    elif kept:
+        links["events"] = _link("events", narrowed.items())
+    return links
+
+
+def _link(name: str, asked: Iterable[tuple[str, str]]) -> str:
+    return f"/v1/{name}?{urlencode(list(asked))}"
