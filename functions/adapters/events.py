@@ -19,7 +19,7 @@ from adapters.items import ConditionFailed, Equals, Item, Put, Table, binary, in
 from metering.arrival import event_from_json
 from metering.errors import Unavailable, Unreadable
 from metering.events import Event, live
-from metering.packing import digest
+from metering.packing import canonical, digest
 from metering.segments import Segment, unpack
 from metering.times import DAY, MINUTE, floor
 from metering.window_items import unpack_facts
@@ -223,7 +223,7 @@ class Events:
 
 
 def _body(event: Event) -> str:
-    return json.dumps(event.as_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return canonical(event.as_json()).decode()
 
 
 def _instant(item: Item) -> int:

@@ -23,7 +23,8 @@ from metering.window_items import facts_segments
 from metering.windows import Fact
 
 Record = Mapping[str, Any]
-HourFacts = dict[tuple[str, str, int], list[Fact]]
+HourFacts = dict[tuple[str, str, tuple[str, ...], int], list[Fact]]
+"""By customer, meter, its session dimensions, and hour."""
 Days = tuple[EdgeKey, Event, Published]
 """What is to be remembered of a session once the facts that count its past days are written."""
 
@@ -80,7 +81,7 @@ def _add_facts_of(records: Sequence[Record], live: Live, facts: HourFacts, days:
         hours, past_days = _publish(key, told, around, now, live)
         days += past_days
         for hour in hours:
-            facts[key.customer, key.meter, hour].append(Fact(told, rank))
+            facts[key.customer, key.meter, meter.session, hour].append(Fact(told, rank))
 
 
 def _is_concerned(session: Session, first: int, end: int | None) -> bool:

@@ -53,8 +53,17 @@ class Session:
 
 def resource_of(meter: Meter, event: Event) -> str:
     """Name the resource whose edges tie together: the digest of the values of the meter's session dimensions."""
-    given = dict(event.dimensions)
-    return digest(canonical([given[name] for name in meter.session]))
+    return resource_with(meter.session, event.dimensions)
+
+
+def resource_with(names: Iterable[str], dimensions: Dimensions) -> str:
+    """Name the resource that has these dimensions, where those of these names tie its edges together.
+
+    Raises:
+        KeyError: one of them is missing.
+    """
+    given = dict(dimensions)
+    return digest(canonical([given[name] for name in names]))
 
 
 def pair(edges: Iterable[Event], meter: Meter, now: int, ends_at: int | None = None) -> list[Session]:
