@@ -11,11 +11,6 @@
 
 One partition holds all of a customer, so one Query reads all meters, and one consumer of the stream sees all windows
 of a wallet.
-
-An hour is kept in one of three ways, and never goes back. With few segments it is folded whole. Then its last minutes
-are kept inside its item (`minutes` is `inside`), and only those that something came to are folded again. Once that
-does not do, because so many combinations do not fit or something came to a minute that is sealed, its minutes are
-items of their own (`apart`). The running sessions are one list whichever way: of each its minute is known.
 """
 
 from collections import defaultdict
@@ -23,78 +18,19 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
+from adapters.hours import Hour, Stored, sessions_of
 from adapters.items import Absent, ConditionFailed, Item, Put, Table, string
 from adapters.windows import Window, read_window, read_windows, write_window
 from metering.minutes import Minutes
 from metering.sessions import Session
 from metering.spreading import spread_sessions, spread_slots
 from metering.times import DAY, HOUR, floor, format_time, hour_name, hour_of_name
-from metering.window_items import pack_minutes, unpack_minutes, unpack_sessions, unpack_slots
+from metering.window_items import pack_minutes, unpack_slots
 from metering.windows import Slots, merge
 
 _TOMBSTONE_LIFE = 2 * DAY
 _LAST = "\U0010ffff"
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Which hour of a customer's meter.
-
-    Attributes:
-        name: as the keys have it, `2026-11-20T16`.
-        tied_by: the meter's session dimensions.
-    """
-
-    customer: str
-    meter: str
-    name: str
-    tied_by: Sequence[str] = ()
-
-    @property
-    def sort(self) -> str:
-        """The sort key of its window."""
-        return f"hour#{self.name}#{self.meter}"
-
-    @property
-    def open_sort(self) -> str:
-        """The sort key of its running sessions."""
-        return f"open#{self.name}#{self.meter}"
-
-    def minute_sort(self, minute: str) -> str:
-        """The sort key of one of its minutes (`05`): not between the hours and the open ones, which are one stretch."""
-        return f"by-minute#{self.meter}#{self.name}:{minute}"
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What was stored of an hour before its inputs were read: the condition of writing it (law 4.3)."""
-
-    window: Window | None
-    open: Window | None
-
-    @property
-    def kept(self) -> Literal["whole", "inside", "apart"]:
-        """How the hour is kept (see the module)."""
-        kept = "whole" if self.window is None else self.window.head.get("minutes", "whole")
-        return "whole" if kept == "whole" else "inside" if kept == "inside" else "apart"
-
-    def minutes(self) -> Minutes:
-        """The hour with its last minutes; nothing for an hour that is not kept with them.
-
-        Raises:
-            Unreadable: the window is damaged.
-        """
-        return unpack_minutes(self.window.parts[0]) if self.window and self.kept == "inside" else Minutes()
-
-    def running(self) -> list[Session]:
-        """The hour's running sessions.
-
-        Raises:
-            Unreadable: they are damaged.
-        """
-        return _sessions([self.open]) if self.open else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +52,17 @@ class Usage:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def stored(self, frame: Frame, *, of_sessions: bool) -> Stored:
-        """Read what is stored of a frame; call it before reading the frame's inputs.
+    def stored(self, hour: Hour, *, of_sessions: bool) -> Stored:
+        """Read what is stored of an hour; call it before reading the hour's inputs.
 
         Only the meters of sessions have running ones.
         """
-        window = read_window(self._table, frame.customer, frame.sort)
-        return Stored(window, read_window(self._table, frame.customer, frame.open_sort) if of_sessions else None)
+        window = read_window(self._table, hour.customer, hour.sort)
+        return Stored(window, read_window(self._table, hour.customer, hour.open_sort) if of_sessions else None)
 
     def put(
         self,
-        hour: Frame,
+        hour: Hour,
         usage: Slots | Minutes,
         sessions: Sequence[Session],
         read: Stored,
@@ -162,11 +98,11 @@ class Usage:
         packs = partial(_packed, usage)
         return write_window(self._table, hour.customer, hour.sort, "window", packs, read.window, mark) or changed
 
-    def minute(self, hour: Frame, minute: str) -> Window | None:
+    def minute(self, hour: Hour, minute: str) -> Window | None:
         """Read what is stored of a minute that is an item of its own; call it before reading the minute's inputs."""
         return read_window(self._table, hour.customer, hour.minute_sort(minute))
 
-    def put_minute(self, hour: Frame, minute: str, slots: Slots, read: Window | None) -> None:
+    def put_minute(self, hour: Hour, minute: str, slots: Slots, read: Window | None) -> None:
         """Write a minute as an item of its own, where it changed and there was ever anything in it.
 
         Raises:
@@ -177,7 +113,7 @@ class Usage:
             spread = partial(spread_slots, slots)
             write_window(self._table, hour.customer, hour.minute_sort(minute), "minute", spread, read, {})
 
-    def minutes(self, hour: Frame) -> Slots:
+    def minutes(self, hour: Hour) -> Slots:
         """Merge what is stored of an hour's minutes that are items of their own."""
         first = hour.minute_sort("")
         windows = read_windows(self._table, hour.customer, first, f"{first}{_LAST}")
@@ -220,7 +156,7 @@ class Usage:
             for window in read_windows(self._table, customer, first, last):
                 grain, hour, meter = window.sort.split("#", 2)
                 if grain == "open":
-                    running[meter] += _sessions([window])
+                    running[meter] += sessions_of([window])
                 else:
                     slots[meter] += map(unpack_slots, window.parts)
                     touched.add(floor(hour_of_name(hour), DAY))
@@ -288,7 +224,7 @@ class Usage:
     def open_sessions(self, customer: str, meter: str) -> list[Session]:
         """The running sessions of one meter."""
         windows = read_windows(self._table, customer, "open#", f"open#{_LAST}")
-        return _sessions(window for window in windows if _meter(window) == meter)
+        return sessions_of(window for window in windows if _meter(window) == meter)
 
     def hours(self, customer: str, meter: str, start: int, end: int) -> list[int]:
         """The hours in [start, end) to which anything of a meter is addressed, newest first."""
@@ -300,10 +236,6 @@ class Usage:
     def has_any(self, customer: str) -> bool:
         """Whether anything was ever measured of a customer."""
         return next(self._table.query(customer), None) is not None
-
-
-def _sessions(windows: Iterable[Window]) -> list[Session]:
-    return [session for window in windows for part in window.parts for session in unpack_sessions(part)]
 
 
 def _packed(usage: Slots | Minutes, count: int) -> list[bytes]:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from adapters.events import Addressed
+from adapters.hours import Hour, Stored
 from adapters.items import ConditionFailed
-from adapters.usage import Frame, Stored
 from handlers import _live
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
@@ -71,7 +71,7 @@ def refresh(partition: str, minutes: Iterable[str], live: Live) -> bool:
     raise Unavailable("the hour is being refreshed by others")
 
 
-def _refresh(hour: Frame, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool:
+def _refresh(hour: Hour, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool:
     if stored.kept == "whole":
         addressed = live.events.hour(hour.customer, hour.meter, hour.name)
         if addressed.bytes <= _LIGHT_BYTES:
@@ -82,7 +82,7 @@ def _refresh(hour: Frame, meter: Meter, stored: Stored, touched: set[str], live:
     return _refresh_apart(hour, meter, stored, touched, live) if changed is None else changed
 
 
-def _refresh_inside(hour: Frame, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool | None:
+def _refresh_inside(hour: Hour, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool | None:
     """Fold some minutes again that are kept inside the hour's item; None if they cannot be, or no longer."""
     anew = stored.kept == "whole" or touched >= _MINUTES
     before = Minutes() if anew else stored.minutes()
@@ -97,7 +97,7 @@ def _refresh_inside(hour: Frame, meter: Meter, stored: Stored, touched: set[str]
     return live.usage.put(hour, minutes, running, stored, live.clock())
 
 
-def _refresh_apart(hour: Frame, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool:
+def _refresh_apart(hour: Hour, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool:
     """Fold some minutes again that are items of their own; all of them where they are to become that."""
     minutes = touched if stored.kept == "apart" else _MINUTES
     running = [] if minutes >= _MINUTES else _running_elsewhere(hour, stored, minutes)
@@ -109,17 +109,17 @@ def _refresh_apart(hour: Frame, meter: Meter, stored: Stored, touched: set[str],
     return live.usage.put(hour, live.usage.minutes(hour), running, stored, live.clock(), apart=True)
 
 
-def _running_elsewhere(hour: Frame, stored: Stored, minutes: set[str]) -> list[Session]:
+def _running_elsewhere(hour: Hour, stored: Stored, minutes: set[str]) -> list[Session]:
     """The hour's running sessions but those of some minutes."""
     start = hour_of_name(hour.name)
     return [session for session in stored.running() if minute_within(start, session.start) not in minutes]
 
 
-def _folded_minute(hour: Frame, minute: str, meter: Meter, live: Live) -> Folded:
+def _folded_minute(hour: Hour, minute: str, meter: Meter, live: Live) -> Folded:
     return _folded(hour, meter, live.events.hour(hour.customer, hour.meter, hour.name, minute), live)
 
 
-def _folded(hour: Frame, meter: Meter, addressed: Addressed, live: Live) -> Folded:
+def _folded(hour: Hour, meter: Meter, addressed: Addressed, live: Live) -> Folded:
     start = hour_of_name(hour.name)
     folded = fold(meter, addressed.events, addressed.facts, start, start + HOUR)
     for conflict in folded.conflicts:
@@ -133,7 +133,7 @@ def _reach_day(customer: str, day: int, live: Live) -> None:
         live.usage.close_day(customer, day, late=True)
 
 
-def _address(partition: str, live: Live) -> tuple[Frame, Meter]:
+def _address(partition: str, live: Live) -> tuple[Hour, Meter]:
     try:
         customer, meter_key, hour = partition.split("#")
         hour_of_name(hour)
@@ -142,7 +142,7 @@ def _address(partition: str, live: Live) -> tuple[Frame, Meter]:
     meter = live.remembered.meters([meter_key]).get(meter_key)
     if meter is None:
         raise Unreadable(f"there is no meter {meter_key!r}")
-    return Frame(customer, meter_key, hour, meter.session), meter
+    return Hour(customer, meter_key, hour, meter.session), meter
 
 
 def _park(partition: str, records: Sequence[Record], error: Exception, live: Live) -> None:

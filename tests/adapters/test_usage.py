@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from adapters.hours import Hour, Stored
 from adapters.items import ConditionFailed, Put, Table
-from adapters.usage import Frame, Measured, Stored, Usage
+from adapters.usage import Measured, Usage
 from metering.minutes import Minutes
 from metering.sessions import Session
 from metering.times import DAY, HOUR, QUARTER, hour_name, parse_time
@@ -29,8 +30,8 @@ def session(start: int) -> Session:
     return Session("r", f"s{start}", start, None, "open", Decimal("0.5"), (("vm", "1"),))
 
 
-def frame(hour: int, meter: str = "m") -> Frame:
-    return Frame("acme", meter, hour_name(hour), ("vm",))
+def frame(hour: int, meter: str = "m") -> Hour:
+    return Hour("acme", meter, hour_name(hour), ("vm",))
 
 
 def stored(usage: Usage, hour: int = NOON, meter: str = "m") -> Stored:

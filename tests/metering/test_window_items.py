@@ -102,7 +102,7 @@ def test_an_hour_with_its_last_minutes_is_read_back_the_same_and_whole_by_who_do
     packed = pack_minutes(minutes)
     assert unpack_minutes(packed) == minutes
     assert unpack_slots(packed) == minutes.whole
-    assert pack_minutes(Minutes(minutes.sealed, dict(reversed(minutes.last.items())))) == packed
+    assert pack_minutes(Minutes(minutes.sealed, dict(reversed(list(minutes.last.items()))))) == packed
     assert (packed == pack_slots(minutes.whole)) == (not minutes.last)
 
 
