@@ -1,5 +1,6 @@
 """The Usage table: windows that are set on the condition of what was read before their inputs."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import reduce
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 
 from adapters.hours import Hour, Stored
-from adapters.items import ConditionFailed, Put, Table
+from adapters.items import ConditionFailed, Item, Put, Table
+from adapters.memory import MemoryTable
 from adapters.usage import Measured, Usage
 from metering.minutes import Minutes
 from metering.sessions import Session
@@ -268,6 +270,24 @@ def test_closing_a_day_again_changes_nothing(bench: Bench) -> None:
     changes = bench.changes()
     usage.close_day("acme", DAY_START)
     assert bench.changes() == changes
+
+
+def test_closing_a_day_reads_its_hours_once_however_many_meters_there_are() -> None:
+    table = MemoryTable()
+    for meter in "abcd":
+        usage = with_hours(table, DAY_START, 3, 9, meter=meter)
+    query, read = table.query, list[Item]()
+
+    def counting(*given: Any, **more: Any) -> Iterator[Item]:
+        for item in query(*given, **more):
+            read.append(item)
+            yield item
+
+    table.query = counting  # type: ignore[method-assign]  # to see what is read
+    usage.close_day("acme", DAY_START)
+    assert len(read) == 1 + 4 * 2  # the placeholder, and the hours
+    table.query = query  # type: ignore[method-assign]  # seen
+    assert usage.read("acme", DAY_START, None, NOON).slots.keys() == set("abcd")
 
 
 def test_a_day_of_every_aggregation_is_what_its_hours_are(table: Table) -> None:
