@@ -56,7 +56,7 @@ class Pipeline(Construct):
             "pair",
             self._shared,
             description="Pairs starts with stops into sessions",
-            memory_megabytes=1024,
+            memory_megabytes=512,
             timeout_seconds=60,
             may=[
                 grants.on_table(data.events, "Query", "PutItem", "BatchWriteItem"),
@@ -94,7 +94,7 @@ class Pipeline(Construct):
             "rate",
             self._shared,
             description="Moves wallets to what is owed now",
-            memory_megabytes=1024,
+            memory_megabytes=512,
             timeout_seconds=120,
             may=[
                 *settling(self._shared),

@@ -22,7 +22,7 @@ from metering.arrival import event_from_json
 from metering.errors import Unavailable, Unreadable
 from metering.events import Event, live
 from metering.meters import Meter
-from metering.packing import digest
+from metering.packing import canonical, digest
 from metering.segments import Segment, unpack
 from metering.sessions import at_home
 from metering.times import DAY, MINUTE, floor
@@ -231,7 +231,7 @@ class Events:
 
 
 def _body(event: Event) -> str:
-    return json.dumps(event.as_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return canonical(event.as_json()).decode()
 
 
 def _instant(item: Item) -> int:

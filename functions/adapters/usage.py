@@ -1,10 +1,10 @@
-"""The Usage table: windows of hours, of the minutes of heavy hours, and of days. Laws 4.3, 4.4 and 4.7.
+"""The Usage table: windows of hours, of the minutes of some of them, and of days. Laws 4.3, 4.4 and 4.7.
 
 | kind | partition | sort key |
 |---|---|---|
-| window | `customer` | `hour#2026-11-20T16#meter` |
+| window | `customer` | `hour#2026-11-20T16#meter`; `minutes` says how it is kept, if not folded at once |
 | open | `customer` | `open#2026-11-20T16#meter`: the running sessions counted up to that hour |
-| minute, minute-open | `customer` | `by-minute#2026-11-20T16:05#meter`, `by-minute-open#…`: of heavy hours |
+| minute | `customer` | `by-minute#meter#2026-11-20T16:05`: of an hour whose minutes are items of their own |
 | day, late | `customer` | `day#2026-11-20#meter`; `late` if it changed once it was kept |
 | closed | `customer` | `day#2026-11-20#`: the placeholder of a day, then its mark |
 | chunk | `customer` | behind the head of a large window (`adapters.windows`) |
@@ -18,58 +18,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Literal
 
+from adapters.hours import Hour, Stored, sessions_of
 from adapters.items import Absent, ConditionFailed, Item, Put, Table, string
 from adapters.windows import Window, read_window, read_windows, write_window
+from metering.minutes import Minutes
 from metering.sessions import Session
 from metering.spreading import spread_sessions, spread_slots
 from metering.times import DAY, HOUR, floor, format_time, hour_name, hour_of_name
 from metering.totals import Totals
-from metering.window_items import unpack_sessions, unpack_slots
+from metering.window_items import pack_minutes, unpack_slots
 from metering.windows import Slots, merge
 
 _TOMBSTONE_LIFE = 2 * DAY
 _LAST = "\U0010ffff"
-# Sorted before days and hours, so that hours and running sessions are one stretch of the partition.
-_MINUTES, _MINUTES_OPEN = "by-minute", "by-minute-open"
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Which window: a customer's meter, and an hour (`2026-11-20T16`) or a minute of it (`2026-11-20T16:05`)."""
-
-    customer: str
-    meter: str
-    grain: Literal["hour", "minute"]
-    name: str
-
-    @property
-    def sort(self) -> str:
-        """The sort key of its window."""
-        return f"{'hour' if self.grain == 'hour' else _MINUTES}#{self.name}#{self.meter}"
-
-    @property
-    def open_sort(self) -> str:
-        """The sort key of its running sessions."""
-        return f"{'open' if self.grain == 'hour' else _MINUTES_OPEN}#{self.name}#{self.meter}"
-
-    def minute(self, minute: str) -> "Frame":
-        """One of the minutes of this hour."""
-        return Frame(self.customer, self.meter, "minute", f"{self.name}:{minute}")
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What was stored of a frame before its inputs were read: the condition of writing it (law 4.3)."""
-
-    window: Window | None
-    open: Window | None
-
-    @property
-    def is_heavy(self) -> bool:
-        """Whether the hour is kept by minutes."""
-        return self.window is not None and "heavy" in self.window.head
 
 
 @dataclass(frozen=True)
@@ -96,46 +58,72 @@ class Usage:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def stored(self, frame: Frame, *, of_sessions: bool) -> Stored:
-        """Read what is stored of a frame; call it before reading the frame's inputs.
+    def stored(self, hour: Hour, *, of_sessions: bool) -> Stored:
+        """Read what is stored of an hour; call it before reading the hour's inputs.
 
         Only the meters of sessions have running ones.
         """
-        window = read_window(self._table, frame.customer, frame.sort)
-        return Stored(window, read_window(self._table, frame.customer, frame.open_sort) if of_sessions else None)
+        window = read_window(self._table, hour.customer, hour.sort)
+        return Stored(window, read_window(self._table, hour.customer, hour.open_sort) if of_sessions else None)
 
     def put(
-        self, frame: Frame, slots: Slots, sessions: Sequence[Session], read: Stored, now: int, *, heavy: bool = False
+        self,
+        hour: Hour,
+        usage: Slots | Minutes,
+        sessions: Sequence[Session],
+        read: Stored,
+        now: int,
+        *,
+        apart: bool = False,
     ) -> bool:
-        """Write a frame's window and running sessions where they changed; says whether anything did.
+        """Write an hour's window and running sessions where they changed; says whether anything did.
 
         What closed leaves the running ones before its usage is in the window, so that a crash in between makes it dip
         and never counts it twice (law 4.7). An emptied item stays for two days, so that its version still guards it;
-        an empty window stays, and tells that something is addressed to the frame, if only what does not count.
+        an empty window stays, and tells that something is addressed to the hour, if only what does not count.
+
+        Args:
+            hour: which.
+            usage: all of it; its last minutes apart, if they are to be kept inside.
+            sessions: the running ones.
+            read: what was stored before the inputs were read.
+            now: milliseconds.
+            apart: whether its minutes are items of their own.
 
         Raises:
-            ConditionFailed: somebody else refreshed the frame meanwhile.
+            ConditionFailed: somebody else refreshed the hour meanwhile.
             Unavailable: the table did not take everything.
         """
-        hourly = frame.grain == "hour"
         changed = False
         if sessions or (read.open and "ttl" not in read.open.head):
             extra: Item = {} if sessions else {"ttl": (now + _TOMBSTONE_LIFE) // 1000}
-            spread = partial(spread_sessions, list(sessions))
-            kind = "open" if hourly else "minute-open"
-            changed = write_window(self._table, frame.customer, frame.open_sort, kind, spread, read.open, extra)
-        mark: Item = {"heavy": 1} if heavy else {}
-        spread = partial(spread_slots, slots)
-        kind = "window" if hourly else "minute"
-        return write_window(self._table, frame.customer, frame.sort, kind, spread, read.window, mark) or changed
+            packs = partial(spread_sessions, sessions, hour.tied_by)
+            changed = write_window(self._table, hour.customer, hour.open_sort, "open", packs, read.open, extra)
+        by_minutes = "inside" if isinstance(usage, Minutes) else "apart" if apart else ""
+        mark: Item = {"minutes": by_minutes} if by_minutes else {}
+        packs = partial(_packed, usage)
+        return write_window(self._table, hour.customer, hour.sort, "window", packs, read.window, mark) or changed
 
-    def minutes(self, hour: Frame) -> tuple[Slots, list[Session]]:
-        """Merge what is stored of the minutes of an hour, windows before running sessions."""
-        first, first_open = f"{_MINUTES}#{hour.name}:", f"{_MINUTES_OPEN}#{hour.name}:"
+    def minute(self, hour: Hour, minute: str) -> Window | None:
+        """Read what is stored of a minute that is an item of its own; call it before reading the minute's inputs."""
+        return read_window(self._table, hour.customer, hour.minute_sort(minute))
+
+    def put_minute(self, hour: Hour, minute: str, slots: Slots, read: Window | None) -> None:
+        """Write a minute as an item of its own, where it changed and there was ever anything in it.
+
+        Raises:
+            ConditionFailed: somebody else refreshed the minute meanwhile.
+            Unavailable: the table did not take everything.
+        """
+        if slots or read:
+            spread = partial(spread_slots, slots)
+            write_window(self._table, hour.customer, hour.minute_sort(minute), "minute", spread, read, {})
+
+    def minutes(self, hour: Hour) -> Slots:
+        """Merge what is stored of an hour's minutes that are items of their own."""
+        first = hour.minute_sort("")
         windows = read_windows(self._table, hour.customer, first, f"{first}{_LAST}")
-        running = read_windows(self._table, hour.customer, first_open, f"{first_open}{_LAST}")
-        slots = [unpack_slots(part) for each in windows if _meter(each) == hour.meter for part in each.parts]
-        return merge(*slots), _sessions(each for each in running if _meter(each) == hour.meter)
+        return merge(*(unpack_slots(part) for window in windows for part in window.parts))
 
     def read(
         self,
@@ -174,7 +162,7 @@ class Usage:
             for window in read_windows(self._table, customer, first, last):
                 grain, hour, meter = window.sort.split("#", 2)
                 if grain == "open":
-                    running[meter] += _sessions([window])
+                    running[meter] += sessions_of([window])
                 else:
                     slots[meter] += map(unpack_slots, window.parts)
                     touched.add(floor(hour_of_name(hour), DAY))
@@ -219,22 +207,22 @@ class Usage:
         mark: Item = {"pk": customer, "sk": f"day#{_day(day)}#", "kind": "closed", "state": "closing"}
         with suppress(ConditionFailed):  # closing or closed already: the rest is harmless to repeat
             self._table.put(Put(mark, Absent()))
-        hours = read_windows(self._table, customer, f"hour#{_day(day)}", f"hour#{_day(day)}{_LAST}")
-        for meter in sorted({_meter(window) for window in hours}):
-            while not self._refresh_day(customer, day, meter, late=late):
-                continue
+        while not self._refresh_day(customer, day, late=late):
+            continue
         self._table.put(Put({**mark, "state": "closed"}))
 
-    def _refresh_day(self, customer: str, day: int, meter: str, *, late: bool) -> bool:
-        """Merge a day of a meter anew from its hours; says whether nobody else did meanwhile."""
-        sort = f"day#{_day(day)}#{meter}"
-        read = read_window(self._table, customer, sort)
-        hours = read_windows(self._table, customer, f"hour#{_day(day)}", f"hour#{_day(day)}{_LAST}")
-        merged = merge(*(unpack_slots(part) for window in hours if _meter(window) == meter for part in window.parts))
-        whole = merge(*({(day, dimensions): tally} for (_, dimensions), tally in merged.items()))
-        kind = "late" if late or read else "day"
+    def _refresh_day(self, customer: str, day: int, *, late: bool) -> bool:
+        """Merge a day anew from its hours; says whether nobody else did meanwhile."""
+        first, first_hour = f"day#{_day(day)}#", f"hour#{_day(day)}T"
+        days = {window.sort: window for window in read_windows(self._table, customer, first, f"{first}{_LAST}")}
+        hours: defaultdict[str, list[Slots]] = defaultdict(list)
+        for window in read_windows(self._table, customer, first_hour, f"{first_hour}{_LAST}"):
+            hours[f"{first}{_meter(window)}"] += map(unpack_slots, window.parts)
         try:
-            write_window(self._table, customer, sort, kind, partial(spread_slots, whole), read, {})
+            for sort, slots in hours.items():
+                whole = merge(*({(day, dimensions): tally} for (_, dimensions), tally in merge(*slots).items()))
+                kind = "late" if late or sort in days else "day"
+                write_window(self._table, customer, sort, kind, partial(spread_slots, whole), days.get(sort), {})
         except ConditionFailed:
             return False
         return True
@@ -242,7 +230,7 @@ class Usage:
     def open_sessions(self, customer: str, meter: str) -> list[Session]:
         """The running sessions of one meter."""
         windows = read_windows(self._table, customer, "open#", f"open#{_LAST}")
-        return _sessions(window for window in windows if _meter(window) == meter)
+        return sessions_of(window for window in windows if _meter(window) == meter)
 
     def hours(self, customer: str, meter: str, start: int, end: int) -> list[int]:
         """The hours in [start, end) to which anything of a meter is addressed, newest first."""
@@ -256,8 +244,8 @@ class Usage:
         return next(self._table.query(customer), None) is not None
 
 
-def _sessions(windows: Iterable[Window]) -> list[Session]:
-    return [session for window in windows for part in window.parts for session in unpack_sessions(part)]
+def _packed(usage: Slots | Minutes, count: int) -> list[bytes]:
+    return [pack_minutes(usage)] if isinstance(usage, Minutes) else spread_slots(usage, count)
 
 
 def _meter(window: Window) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from adapters.events import Addressed
+from adapters.hours import Hour, Stored
 from adapters.items import ConditionFailed
-from adapters.usage import Frame, Stored
 from handlers import _live
 from handlers._corrections import bring_together
 from handlers._door import UNPROCESSABLE, count, logger
@@ -14,14 +14,20 @@ from handlers._live import Live
 from handlers._news import conflict_of
 from metering.errors import Invalid, Unavailable, Unreadable
 from metering.meters import Meter
+from metering.minutes import Minutes
+from metering.sessions import Session
 from metering.times import DAY, HOUR, MINUTE, floor, hour_of_name
+from metering.window_items import fitting, minute_within
 from metering.windows import Folded, fold
 
 Record = Mapping[str, Any]
 
 _ATTEMPTS = 8
 _LIGHT_BYTES = 16 * 1024
-"""Of an hour's segments; beyond it the minutes are kept too."""
+"""Of an hour's segments; beyond it its minutes are kept too."""
+_MOST_BYTES_INSIDE = 640
+"""Of an hour with its last minutes, so that its item is one write unit, whatever its keys."""
+_MINUTES = {f"{minute:02d}" for minute in range(60)}
 _CLOCKS_APART = 10 * MINUTE
 """More than any two functions' clocks differ: nobody closes a day that another one takes for running."""
 
@@ -46,8 +52,8 @@ def refresh(partition: str, minutes: Iterable[str], live: Live) -> bool:
     """Fold everything addressed to an hour and SET its window where it changed; says whether it did.
 
     The stored version is read before the inputs and is the condition of the write, so a refresh that read less than
-    another one can never overwrite it. Of an hour with many segments the minutes are kept too, and only those that
-    something was written to are folded again.
+    another one can never overwrite it. Of an hour with many segments only those minutes are folded again that something
+    was written to (see `adapters.usage`).
 
     Raises:
         Unreadable: an input is damaged, or the hour's meter is gone.
@@ -66,26 +72,55 @@ def refresh(partition: str, minutes: Iterable[str], live: Live) -> bool:
     raise Unavailable("the hour is being refreshed by others")
 
 
-def _refresh(hour: Frame, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool:
-    addressed = None if stored.is_heavy else live.events.hour(hour.customer, hour.meter, hour.name)
-    if addressed is not None and addressed.bytes <= _LIGHT_BYTES:
-        folded = _folded(hour, meter, addressed, live)
-        return live.usage.put(hour, folded.slots, folded.open, stored, live.clock())
-    for minute in sorted(addressed.minutes if addressed else touched):
-        _refresh_minute(hour, minute, meter, live)
-    slots, sessions = live.usage.minutes(hour)
-    return live.usage.put(hour, slots, sessions, stored, live.clock(), heavy=True)
+def _refresh(hour: Hour, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool:
+    if stored.kept == "whole":
+        addressed = live.events.hour(hour.customer, hour.meter, hour.name)
+        if addressed.bytes <= _LIGHT_BYTES:
+            folded = _folded(hour, meter, addressed, live)
+            return live.usage.put(hour, folded.slots, folded.open, stored, live.clock())
+        touched = addressed.minutes
+    changed = None if stored.kept == "apart" else _refresh_inside(hour, meter, stored, touched, live)
+    return _refresh_apart(hour, meter, stored, touched, live) if changed is None else changed
 
 
-def _refresh_minute(hour: Frame, minute: str, meter: Meter, live: Live) -> None:
-    frame = hour.minute(minute)
-    stored = live.usage.stored(frame, of_sessions=meter.is_duration)
-    addressed = live.events.hour(hour.customer, hour.meter, hour.name, minute)
-    folded = _folded(hour, meter, addressed, live)
-    live.usage.put(frame, folded.slots, folded.open, stored, live.clock())
+def _refresh_inside(hour: Hour, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool | None:
+    """Fold some minutes again that are kept inside the hour's item; None if they cannot be, or no longer."""
+    anew = stored.kept == "whole" or touched >= _MINUTES
+    before = Minutes() if anew else stored.minutes()
+    if before.has_sealed(touched):
+        return None
+    folded = {minute: _folded_minute(hour, minute, meter, live) for minute in sorted(touched)}
+    minutes = fitting(before.replacing({name: each.slots for name, each in folded.items()}), _MOST_BYTES_INSIDE)
+    if minutes is None:
+        return None
+    running = [] if anew else _running_elsewhere(hour, stored, touched)
+    running += [session for each in folded.values() for session in each.open]
+    return live.usage.put(hour, minutes, running, stored, live.clock())
 
 
-def _folded(hour: Frame, meter: Meter, addressed: Addressed, live: Live) -> Folded:
+def _refresh_apart(hour: Hour, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool:
+    """Fold some minutes again that are items of their own; all of them where they are to become that."""
+    minutes = touched if stored.kept == "apart" else _MINUTES
+    running = [] if minutes >= _MINUTES else _running_elsewhere(hour, stored, minutes)
+    for minute in sorted(minutes):
+        window = live.usage.minute(hour, minute)
+        folded = _folded_minute(hour, minute, meter, live)
+        live.usage.put_minute(hour, minute, folded.slots, window)
+        running += folded.open
+    return live.usage.put(hour, live.usage.minutes(hour), running, stored, live.clock(), apart=True)
+
+
+def _running_elsewhere(hour: Hour, stored: Stored, minutes: set[str]) -> list[Session]:
+    """The hour's running sessions but those of some minutes."""
+    start = hour_of_name(hour.name)
+    return [session for session in stored.running() if minute_within(start, session.start) not in minutes]
+
+
+def _folded_minute(hour: Hour, minute: str, meter: Meter, live: Live) -> Folded:
+    return _folded(hour, meter, live.events.hour(hour.customer, hour.meter, hour.name, minute), live)
+
+
+def _folded(hour: Hour, meter: Meter, addressed: Addressed, live: Live) -> Folded:
     start = hour_of_name(hour.name)
     folded = fold(meter, addressed.events, addressed.facts, start, start + HOUR)
     bring_together(hour.customer, hour.meter, addressed.facts, live)
@@ -100,7 +135,7 @@ def _reach_day(customer: str, day: int, live: Live) -> None:
         live.usage.close_day(customer, day, late=True)
 
 
-def _address(partition: str, live: Live) -> tuple[Frame, Meter]:
+def _address(partition: str, live: Live) -> tuple[Hour, Meter]:
     try:
         customer, meter_key, hour = partition.split("#")
         hour_of_name(hour)
@@ -109,7 +144,7 @@ def _address(partition: str, live: Live) -> tuple[Frame, Meter]:
     meter = live.remembered.meters([meter_key]).get(meter_key)
     if meter is None:
         raise Unreadable(f"there is no meter {meter_key!r}")
-    return Frame(customer, meter_key, "hour", hour), meter
+    return Hour(customer, meter_key, hour, meter.session), meter
 
 
 def _park(partition: str, records: Sequence[Record], error: Exception, live: Live) -> None:

@@ -24,7 +24,8 @@ from metering.window_items import facts_segments
 from metering.windows import Fact
 
 Record = Mapping[str, Any]
-HourFacts = dict[tuple[str, str, int], list[Fact]]
+HourFacts = dict[tuple[str, str, tuple[str, ...], int], list[Fact]]
+"""By customer, meter, its session dimensions, and hour."""
 Days = tuple[EdgeKey, Event, Published]
 """What is to be remembered of a session once the facts that count its past days are written."""
 
@@ -78,7 +79,7 @@ def _add_facts_of(records: Sequence[Record], live: Live, facts: HourFacts, days:
     rank = max(_rank(record) for record in records)
     if is_corrections(key.resource):
         for note in notes_of(keys, live):
-            facts[key.customer, key.meter, floor(note.start, HOUR)].append(Fact(note, rank))
+            facts[key.customer, key.meter, meter.session, floor(note.start, HOUR)].append(Fact(note, rank))
         return
     # A poke comes once: what it is about may be newer than what is remembered.
     accounts = live.catalog.accounts if any(map(_is_poke, records)) else live.remembered.accounts
@@ -95,7 +96,7 @@ def _add_facts_of(records: Sequence[Record], live: Live, facts: HourFacts, days:
         hours, past_days = _publish(key, told, around, now, live)
         days += past_days
         for hour in hours:
-            facts[key.customer, key.meter, hour].append(Fact(told, rank))
+            facts[key.customer, key.meter, meter.session, hour].append(Fact(told, rank))
 
 
 def _is_concerned(session: Session, first: int, end: int | None) -> bool:

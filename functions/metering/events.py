@@ -1,6 +1,5 @@
 """A usage event: what it is, when two are the same one, and which are refused. Laws 4.1 and 4.8."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,6 +8,7 @@ from typing import Literal
 from metering.decimals import decimal_of, text
 from metering.errors import Invalid
 from metering.meters import Meter
+from metering.packing import canonical
 from metering.times import floor, format_time
 
 Dimensions = tuple[tuple[str, str], ...]
@@ -57,7 +57,7 @@ class Event:
             "type": self.type,
             "value": None if self.value is None else text(self.value),
         }
-        return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return canonical(said).decode()
 
     def precedence(self) -> tuple[int, bool, str]:
         """Of several of one identity the greatest holds: revision, then void, then content."""

@@ -12,11 +12,12 @@ MOST_BYTES = 256 * 1024
 """Of the uncompressed content of one item; what is larger is cut into several."""
 
 _Piece = TypeVar("_Piece")
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def canonical(value: object) -> bytes:
     """The bytes that mean this value, the same ones however its mappings were built."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def cut(pieces: Iterable[_Piece], bytes_of: Callable[[_Piece], int]) -> Iterator[list[_Piece]]:

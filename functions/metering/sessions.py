@@ -59,10 +59,20 @@ def resource_of(meter: Meter, event: Event) -> str:
 
     A void that lacks some of them tells of no resource: it is at home among the corrections of its hour.
     """
-    given = dict(event.dimensions)
-    if any(name not in given for name in meter.session):
+    try:
+        return resource_with(meter.session, event.dimensions)
+    except KeyError:
         return corrections_of(event.timestamp)
-    return _named(tuple(given[name] for name in meter.session))
+
+
+def resource_with(names: Iterable[str], dimensions: Dimensions) -> str:
+    """Name the resource that has these dimensions, where those of these names tie its edges together.
+
+    Raises:
+        KeyError: one of them is missing.
+    """
+    given = dict(dimensions)
+    return _named(tuple(given[name] for name in names))
 
 
 @lru_cache(maxsize=1024)

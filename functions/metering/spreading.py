@@ -47,12 +47,12 @@ def _shares(values: frozenset[str], most: int) -> list[frozenset[str]]:
     return list(map(frozenset, shares))
 
 
-def spread_sessions(sessions: Iterable[Session], count: int) -> list[bytes]:
-    """Pack running sessions into `count` parts, by the hash of their resource."""
+def spread_sessions(sessions: Iterable[Session], tied_by: Sequence[str], count: int) -> list[bytes]:
+    """Pack running sessions into `count` parts, by the hash of their resource; `tied_by` as in `pack_sessions`."""
     parts: list[list[Session]] = [[] for _ in range(count)]
     for session in sessions:
         parts[_place(session.resource, count)].append(session)
-    return [pack_sessions(part) for part in parts]
+    return [pack_sessions(part, tied_by) for part in parts]
 
 
 def parts_needed(sizes: Sequence[int], most_bytes: int) -> int:

@@ -1,16 +1,17 @@
 """How windows, open sessions and facts are written down: canonical JSON, compressed. Shapes only, no meaning."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from metering.decimals import text
 from metering.errors import Unreadable
 from metering.events import Dimensions
+from metering.minutes import Minutes
 from metering.packing import canonical, compress, cut, digest, unpack_json
 from metering.segments import Segment
-from metering.sessions import Session
+from metering.sessions import Session, resource_with
 from metering.times import MINUTE, QUARTER, hour_name
 from metering.windows import Fact, Slots, Tally
 
@@ -20,13 +21,36 @@ _UNSAID: tuple[Any, ...] = (0, "0", "0", None, None, None, [])
 
 def pack_slots(slots: Slots) -> bytes:
     """Write a window: the same usage gives the same bytes."""
-    combinations = sorted({dimensions for _, dimensions in slots})
+    return pack_minutes(Minutes(slots))
+
+
+def pack_minutes(minutes: Minutes) -> bytes:
+    """Write a window with its last minutes, which readers of windows do not see."""
+    several = [minutes.sealed, *minutes.last.values()]
+    combinations = sorted({dimensions for slots in several for _, dimensions in slots})
     index = {combination: position for position, combination in enumerate(combinations)}
-    rows = [
+    content: dict[str, Any] = {
+        "dimensions": [dict(each) for each in combinations],
+        "rows": _slot_rows(minutes.sealed, index),
+    }
+    if minutes.last:
+        content["minutes"] = {minute: _slot_rows(slots, index) for minute, slots in minutes.last.items()}
+    return compress(canonical(content))
+
+
+def fitting(minutes: Minutes, most_bytes: int) -> Minutes | None:
+    """Seal as few of the oldest minutes as it takes to be written in so many bytes; None if that does not do."""
+    left: Minutes | None = minutes
+    while left and len(pack_minutes(left)) > most_bytes:
+        left = left.sealing_one()
+    return left
+
+
+def _slot_rows(slots: Slots, index: Mapping[Dimensions, int]) -> list[list[object]]:
+    return [
         [quarter // QUARTER, index[dimensions], *_tally_row(slots[quarter, dimensions])]
         for quarter, dimensions in sorted(slots)
     ]
-    return compress(canonical({"dimensions": [dict(each) for each in combinations], "rows": rows}))
 
 
 def _tally_row(tally: Tally) -> list[object]:
@@ -50,8 +74,17 @@ def _optional(value: Decimal | None) -> str | None:
     return None if value is None else text(value)
 
 
-def unpack_slots(data: bytes) -> dict[tuple[int, Dimensions], Tally]:
-    """Read a window back.
+def unpack_slots(data: bytes) -> Slots:
+    """Read a window back, whole.
+
+    Raises:
+        Unreadable: the content is damaged.
+    """
+    return unpack_minutes(data).whole
+
+
+def unpack_minutes(data: bytes) -> Minutes:
+    """Read a window back with its last minutes, if it was written with them.
 
     Raises:
         Unreadable: the content is damaged.
@@ -59,9 +92,17 @@ def unpack_slots(data: bytes) -> dict[tuple[int, Dimensions], Tally]:
     content = unpack_json(data)
     try:
         combinations = [tuple(sorted(each.items())) for each in content["dimensions"]]
-        return {(row[0] * QUARTER, combinations[row[1]]): _read_tally(row[2:]) for row in content["rows"]}
+        last = content.get("minutes", {}).items()
+        return Minutes(
+            _read_slots(content["rows"], combinations),
+            {minute: _read_slots(rows, combinations) for minute, rows in last},
+        )
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise Unreadable("the window's rows do not fit together") from None
+
+
+def _read_slots(rows: Iterable[Sequence[Any]], combinations: Sequence[Dimensions]) -> Slots:
+    return {(row[0] * QUARTER, combinations[row[1]]): _read_tally(row[2:]) for row in rows}
 
 
 def _read_tally(row: Sequence[Any]) -> Tally:
@@ -77,26 +118,44 @@ def _read_tally(row: Sequence[Any]) -> Tally:
     )
 
 
-def facts_segments(customer: str, meter: str, hour: int, facts: Iterable[Fact]) -> list[Segment]:
+def minute_within(hour: int, start: int) -> str:
+    """In which minute (`05`) of an hour the facts of a session stand: that of its start, the first for earlier ones."""
+    return f"{(max(start, hour) - hour) // MINUTE:02d}"
+
+
+def facts_segments(
+    customer: str, meter: str, tied_by: Sequence[str], hour: int, facts: Iterable[Fact]
+) -> list[Segment]:
     """Address facts to an hour: items beside the hour's segments; the same facts are the same items.
 
     They are grouped by the minute in which their sessions start, the first one for what started before, so that all
     facts about one session stand together.
+
+    Args:
+        customer: whose.
+        meter: its key.
+        tied_by: its session dimensions; a resource that follows from them is not written.
+        hour: its start.
+        facts: which.
     """
-    minutes: defaultdict[int, set[bytes]] = defaultdict(set)
+    minutes: defaultdict[str, set[bytes]] = defaultdict(set)
     for fact in facts:
-        row = canonical([*_session_row(fact.session), *fact.rank])
-        minutes[(max(fact.session.start, hour) - hour) // MINUTE].add(row)
+        row = canonical([*fact.rank, *_session_row(fact.session, tied_by)])
+        minutes[minute_within(hour, fact.session.start)].add(row)
     partition = f"{customer}#{meter}#{hour_name(hour)}"
     contents = [
-        (minute, b"[" + b",".join(part) + b"]")
+        (minute, _table(part, tied_by))
         for minute in sorted(minutes)
         for part in cut(sorted(minutes[minute]), lambda row: len(row) + 2)
     ]
     return [
-        Segment(partition, f"{minute:02d}#facts#{digest(content)}", hour, compress(content))
-        for minute, content in contents
+        Segment(partition, f"{minute}#facts#{digest(content)}", hour, compress(content)) for minute, content in contents
     ]
+
+
+def _table(rows: Iterable[bytes], tied_by: Sequence[str]) -> bytes:
+    """Rows of sessions, behind the names of the dimensions that their resources follow from."""
+    return b'{"by":' + canonical(list(tied_by)) + b',"rows":[' + b",".join(rows) + b"]}"
 
 
 def unpack_facts(data: bytes) -> list[Fact]:
@@ -105,16 +164,20 @@ def unpack_facts(data: bytes) -> list[Fact]:
     Raises:
         Unreadable: the content is damaged.
     """
-    rows = unpack_json(data)
+    content = unpack_json(data)
     try:
-        return [Fact(_read_session(row), (row[8], row[9])) for row in rows]
+        tied_by = content["by"]
+        return [Fact(_read_session(row[2:], tied_by), (row[0], row[1])) for row in content["rows"]]
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise Unreadable("the facts cannot be read") from None
 
 
-def pack_sessions(sessions: Iterable[Session]) -> bytes:
-    """Write the open sessions of an hour; the same ones give the same bytes, whatever their order."""
-    return compress(canonical(sorted(map(_session_row, sessions), key=canonical)))
+def pack_sessions(sessions: Iterable[Session], tied_by: Sequence[str]) -> bytes:
+    """Write the open sessions of an hour; the same ones give the same bytes, whatever their order.
+
+    `tied_by` are the meter's session dimensions; a resource that follows from them is not written.
+    """
+    return compress(_table(sorted(canonical(_session_row(session, tied_by)) for session in sessions), tied_by))
 
 
 def unpack_sessions(data: bytes) -> list[Session]:
@@ -123,34 +186,45 @@ def unpack_sessions(data: bytes) -> list[Session]:
     Raises:
         Unreadable: the content is damaged.
     """
-    rows = unpack_json(data)
+    content = unpack_json(data)
     try:
-        return [_read_session(row) for row in rows]
+        tied_by = content["by"]
+        return [_read_session(row, tied_by) for row in content["rows"]]
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise Unreadable("the open sessions cannot be read") from None
 
 
-def _session_row(session: Session) -> list[Any]:
+def _session_row(session: Session, tied_by: Sequence[str]) -> list[Any]:
+    """A session with its instants counted from its start, so that rows are alike."""
+    follows = dict(session.dimensions).keys() >= set(tied_by) and session.resource == resource_with(
+        tied_by, session.dimensions
+    )
     return [
-        session.resource,
         session.start,
         session.id,
-        session.end,
+        _since(session.start, session.end),
         session.closed_by,
         text(session.weight),
         dict(session.dimensions),
-        session.counted_until,
+        _since(session.start, session.counted_until),
+        *([] if follows else [session.resource]),
     ]
 
 
-def _read_session(row: Sequence[Any]) -> Session:
+def _since(start: int, instant: int | None) -> int | None:
+    return None if instant is None else instant - start
+
+
+def _read_session(row: Sequence[Any], tied_by: Sequence[str]) -> Session:
+    start, name, length, closed_by, weight, given, counted, *resource = row
+    dimensions = tuple(sorted(given.items()))
     return Session(
-        resource=row[0],
-        start=row[1],
-        id=row[2],
-        end=row[3],
-        closed_by=row[4],
-        weight=Decimal(row[5]),
-        dimensions=tuple(sorted(row[6].items())),
-        counted_until=row[7],
+        resource=resource[0] if resource else resource_with(tied_by, dimensions),
+        start=start,
+        id=name,
+        end=None if length is None else start + length,
+        closed_by=closed_by,
+        weight=Decimal(weight),
+        dimensions=dimensions,
+        counted_until=None if counted is None else start + counted,
     )

@@ -21,9 +21,9 @@ WAIT_MILLISECONDS = 4
 MEMORY_MEGABYTES: Mapping[str, int] = {
     "authorize": 512,
     "ingest": 1024,
-    "pair": 1024,
+    "pair": 512,
     "aggregate": 1024,
-    "rate": 1024,
+    "rate": 512,
     "relay": 512,
     "invoice": 1024,
 }

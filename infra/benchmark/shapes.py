@@ -136,7 +136,9 @@ class Traffic:
         return [event for number in customers for event in made(self.customer(number), instant, shape.events_each)]
 
     def minute(self, start: int) -> Iterator[list[dict[str, Any]]]:
-        """A minute in short: every customer once, in as few requests as there can be."""
+        """A minute in short: what still runs ends, then every customer once, in as few requests as there can be."""
+        if ended := self._ended(start + MINUTE // 2):
+            yield ended
         each = 1000 // self.shape.events_each // (2 if self.shape.sessions else 1)
         made = self._past_sessions if self.shape.sessions else self._usage
         for first in range(0, self.shape.customers, each):
@@ -166,14 +168,17 @@ class Traffic:
         ]
 
     def _edges(self, customer: str, instant: int, number: int) -> list[dict[str, Any]]:
-        due = sorted(at for at in self._stops if at <= instant)
-        edges = [edge for at in due for edge in self._stops.pop(at)]
+        edges = self._ended(instant)
         for position in range(number):
             session, at = self._id(), instant - position
             edges.append(_edge(customer, session, at, "start"))
             seconds = self._random.randint(1, _MOST_SECONDS_OF_A_SESSION)
             self._stops[instant + seconds * 1000].append(_edge(customer, session, at + seconds * 1000, "stop"))
         return edges
+
+    def _ended(self, instant: int) -> list[dict[str, Any]]:
+        due = sorted(at for at in self._stops if at <= instant)
+        return [edge for at in due for edge in self._stops.pop(at)]
 
     def _past_sessions(self, customer: str, instant: int, number: int) -> list[dict[str, Any]]:
         edges = []

@@ -57,7 +57,7 @@ def test_an_hour_holds_its_segments_and_facts_and_nothing_else(table: Table) -> 
     here = [usage("a"), usage("b", 59, revision=2, dimensions=(("é", "x"),)), usage("c", 59, void=True)]
     events.add(pack([*here, usage("later", 60), usage("earlier", -1)]))
     facts = [Fact(session(NOON, NOON + 5), ("label", 10**29)), Fact(session(NOON + 1, None), ("label", 3))]
-    assert events.add_facts(facts_segments("acme", "requests", NOON, facts)) == []
+    assert events.add_facts(facts_segments("acme", "requests", (), NOON, facts)) == []
     found = events.hour("acme", "requests", hour_name(NOON))
     assert sorted(found.events, key=lambda event: event.id) == here
     assert sorted(found.facts, key=lambda fact: fact.session.start) == facts
@@ -71,7 +71,7 @@ def test_a_minute_holds_its_segments_and_the_facts_of_sessions_that_start_in_it(
     events = Events(table, 35 * DAY)
     events.add(pack([usage("a"), usage("b", 5), usage("c", 5), usage("d", 6), usage("e", 55)]))
     at = {minute: Fact(session(NOON + minute * MINUTE, None), ("label", 1)) for minute in (-90, 0, 5, 6)}
-    events.add_facts(facts_segments("acme", "requests", NOON, at.values()))
+    events.add_facts(facts_segments("acme", "requests", (), NOON, at.values()))
     for minute, ids, starts in (("00", "a", [-90, 0]), ("05", "bc", [5]), ("06", "d", [6]), ("07", "", [])):
         found = events.hour("acme", "requests", hour_name(NOON), minute)
         assert sorted(event.id for event in found.events) == list(ids)

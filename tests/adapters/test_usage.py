@@ -1,13 +1,17 @@
 """The Usage table: windows that are set on the condition of what was read before their inputs."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import reduce
 from typing import Any
 
 import pytest
 
-from adapters.items import ConditionFailed, Put, Table
-from adapters.usage import Frame, Measured, Stored, Usage
+from adapters.hours import Hour, Stored
+from adapters.items import ConditionFailed, Item, Put, Table
+from adapters.memory import MemoryTable
+from adapters.usage import Measured, Usage
+from metering.minutes import Minutes
 from metering.sessions import Session
 from metering.times import DAY, HOUR, QUARTER, hour_name, parse_time
 from metering.windows import Slots, Tally, merge_tallies
@@ -28,8 +32,8 @@ def session(start: int) -> Session:
     return Session("r", f"s{start}", start, None, "open", Decimal("0.5"), (("vm", "1"),))
 
 
-def frame(hour: int, meter: str = "m") -> Frame:
-    return Frame("acme", meter, "hour", hour_name(hour))
+def frame(hour: int, meter: str = "m") -> Hour:
+    return Hour("acme", meter, hour_name(hour), ("vm",))
 
 
 def stored(usage: Usage, hour: int = NOON, meter: str = "m") -> Stored:
@@ -207,14 +211,14 @@ def test_a_placeholder_is_ignored_by_readers_and_refreshed_by_who_comes_late(tab
     reads: list[dict[int, int]] = []
     refresh = usage._refresh_day
 
-    def overtaken(customer: str, day: int, meter: str, *, late: bool) -> bool:
+    def overtaken(customer: str, day: int, *, late: bool) -> bool:
         # The placeholder is there and the hours are about to be read: meanwhile something comes late.
         if not reads:
             assert usage.is_marked("acme", DAY_START)
             reads.append(read_at(usage))
             with_hours(table, DAY_START, 7)
             usage.close_day("acme", DAY_START)
-        return refresh(customer, day, meter, late=late)
+        return refresh(customer, day, late=late)
 
     usage._refresh_day = overtaken  # type: ignore[method-assign]  # the moment between the placeholder and the mark
     usage.close_day("acme", DAY_START)
@@ -227,8 +231,8 @@ def test_a_late_change_between_the_hours_and_the_mark_is_in_the_day(table: Table
     refresh = usage._refresh_day
     raced: list[bool] = []
 
-    def overtaken(customer: str, day: int, meter: str, *, late: bool) -> bool:
-        done = refresh(customer, day, meter, late=late)
+    def overtaken(customer: str, day: int, *, late: bool) -> bool:
+        done = refresh(customer, day, late=late)
         if not raced:
             raced.append(True)
             with_hours(table, DAY_START, 7)
@@ -268,6 +272,24 @@ def test_closing_a_day_again_changes_nothing(bench: Bench) -> None:
     assert bench.changes() == changes
 
 
+def test_closing_a_day_reads_its_hours_once_however_many_meters_there_are() -> None:
+    table = MemoryTable()
+    for meter in "abcd":
+        usage = with_hours(table, DAY_START, 3, 9, meter=meter)
+    query, read = table.query, list[Item]()
+
+    def counting(*given: Any, **more: Any) -> Iterator[Item]:
+        for item in query(*given, **more):
+            read.append(item)
+            yield item
+
+    table.query = counting  # type: ignore[method-assign]  # to see what is read
+    usage.close_day("acme", DAY_START)
+    assert len(read) == 1 + 4 * 2  # the placeholder, and the hours
+    table.query = query  # type: ignore[method-assign]  # seen
+    assert usage.read("acme", DAY_START, None, NOON).slots.keys() == set("abcd")
+
+
 def test_a_day_of_every_aggregation_is_what_its_hours_are(table: Table) -> None:
     usage = Usage(table)
     tallies = [
@@ -290,21 +312,41 @@ def test_the_minutes_of_an_hour_are_merged_and_no_others(table: Table) -> None:
         (frame(NOON, "m1"), "00", 4),
         (frame(NOON + HOUR), "00", 8),
     ):
-        minutes = whose.minute(minute)
-        read = usage.stored(minutes, of_sessions=True)
-        assert usage.put(minutes, {(NOON, EU): Tally(events=events)}, (session(NOON + events),), read, NOON)
-    slots_, running = usage.minutes(hour)
-    assert slots_ == {(NOON, EU): Tally(events=3)}
-    assert sorted(each.start for each in running) == [NOON + 1, NOON + 2]
+        usage.put_minute(whose, minute, {(NOON, EU): Tally(events=events)}, usage.minute(whose, minute))
+    assert usage.minutes(hour) == {(NOON, EU): Tally(events=3)}
     assert usage.read("acme", NOON, None) == Measured()
-    assert usage.open_sessions("acme", "m") == []
     assert usage.hours("acme", "m", NOON, NOON + DAY) == []
 
 
-def test_an_hour_is_heavy_once_it_was_written_so(table: Table) -> None:
+def test_a_minute_without_anything_is_written_only_over_one_that_had_something(bench: Bench) -> None:
+    usage, hour = Usage(bench.table), frame(NOON)
+    for slots_, changes in (({}, 0), (slots(NOON), 1), ({}, 2), ({}, 2)):
+        usage.put_minute(hour, "07", slots_, usage.minute(hour, "07"))
+        assert bench.changes() == changes
+    assert usage.minutes(hour) == {}
+
+
+def test_who_read_a_minute_before_somebody_else_wrote_it_starts_over(table: Table) -> None:
+    usage, hour = Usage(table), frame(NOON)
+    read = usage.minute(hour, "07")
+    usage.put_minute(hour, "07", slots(NOON, "2"), read)
+    with pytest.raises(ConditionFailed):
+        usage.put_minute(hour, "07", slots(NOON), read)
+
+
+def test_an_hour_is_read_the_same_however_it_is_kept(table: Table) -> None:
     usage = Usage(table)
-    assert not stored(usage).is_heavy
-    put(usage, NOON, (slots(NOON), ()))
-    assert not stored(usage).is_heavy
-    assert usage.put(frame(NOON), slots(NOON), (), stored(usage), NOON, heavy=True)
-    assert stored(usage).is_heavy
+    minutes = Minutes(slots(NOON), {"31": slots(NOON, "4"), "32": {}})
+    ways: list[tuple[Slots | Minutes, bool, str]] = [
+        (minutes.whole, False, "whole"),
+        (minutes, False, "inside"),
+        (minutes.whole, True, "apart"),
+    ]
+    assert stored(usage).kept == "whole"
+    for usage_, apart, kept in ways:
+        assert usage.put(frame(NOON), usage_, (session(NOON),), stored(usage), NOON, apart=apart)
+        assert stored(usage).kept == kept
+        assert stored(usage).minutes() == (minutes if kept == "inside" else Minutes())
+        assert stored(usage).running() == [session(NOON)]
+        assert usage.read("acme", NOON, None) == Measured({"m": minutes.whole}, {"m": [session(NOON)]})
+        assert not usage.put(frame(NOON), usage_, (session(NOON),), stored(usage), NOON, apart=apart)

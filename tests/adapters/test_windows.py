@@ -94,11 +94,11 @@ def test_an_unchanged_window_is_not_written(bench: Bench) -> None:
 
 def test_a_mark_on_the_head_is_a_change(table: Table) -> None:
     write(table, slots(2))
-    assert write(table, slots(2), read_window(table, "acme", HEAD), heavy=1)
+    assert write(table, slots(2), read_window(table, "acme", HEAD), minutes="inside")
     window = read_window(table, "acme", HEAD)
     assert window
-    assert (window.version, window.head["heavy"]) == (2, 1)
-    assert not write(table, slots(2), window, heavy=1)
+    assert (window.version, window.head["minutes"]) == (2, "inside")
+    assert not write(table, slots(2), window, minutes="inside")
 
 
 @pytest.mark.parametrize(("first", "second"), [(2, 3), (2, 4_000), (4_000, 4_001), (4_000, 2), (4_000, 1)])
@@ -126,7 +126,7 @@ def test_a_window_that_shrank_is_one_item_again(table: Table) -> None:
         assert update(table, slots(small))
         assert keys(table) == [HEAD]
         assert found(read_window(table, "acme", HEAD)) == slots(small)
-    write_window(table, "acme", "open#x#m", "open", partial(spread_sessions, []), None, {"ttl": 1})
+    write_window(table, "acme", "open#x#m", "open", partial(spread_sessions, [], ()), None, {"ttl": 1})
     assert keys(table) == [HEAD, "open#x#m"]
 
 

@@ -26,7 +26,7 @@ tried = settings(
     derandomize=not DEEP,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-NOTHING = {pack_slots({}), pack_sessions([])}
+NOTHING = {pack_slots({}), pack_sessions([], ("vm",))}
 LATER = "2026-12-01T02:00:00Z"
 
 minutes = st.integers(0, 55)

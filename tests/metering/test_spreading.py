@@ -47,7 +47,7 @@ def test_the_parts_of_a_window_merge_to_the_whole(whole: Slots, count: int) -> N
 
 @given(st.lists(sessions(), max_size=6), counts)
 def test_the_parts_of_running_sessions_are_all_of_them(running: list[Session], count: int) -> None:
-    parts = spread_sessions(running, count)
+    parts = spread_sessions(running, ("region",), count)
     assert len(parts) == count
     found = [each for part in parts for each in unpack_sessions(part)]
     assert Counter(found) == Counter(running)
@@ -62,7 +62,7 @@ def test_the_same_usage_is_spread_the_same_way_whatever_its_order(
     random.shuffle(rows)  # type: ignore[attr-defined]  # a Random
     random.shuffle(turned)  # type: ignore[attr-defined]  # a Random
     assert spread_slots(dict(rows), count) == spread_slots(whole, count)
-    assert spread_sessions(turned, count) == spread_sessions(running, count)
+    assert spread_sessions(turned, (), count) == spread_sessions(running, (), count)
 
 
 @given(slots, slots, counts)

@@ -14,14 +14,20 @@ from hypothesis import strategies as st
 
 from metering.decimals import EXACT
 from metering.errors import Unreadable
+from metering.minutes import Minutes
 from metering.packing import MOST_BYTES, canonical, compress, unpack_json
 from metering.segments import Segment
-from metering.sessions import Session
+from metering.sessions import Session, resource_with
+from metering.times import HOUR
 from metering.window_items import (
     facts_segments,
+    fitting,
+    minute_within,
+    pack_minutes,
     pack_sessions,
     pack_slots,
     unpack_facts,
+    unpack_minutes,
     unpack_sessions,
     unpack_slots,
 )
@@ -75,20 +81,81 @@ def test_a_number_is_written_one_way_whatever_it_was_added_from(tally: Tally, ze
     assert pack_slots({(NOON, ()): longer}) == pack_slots({(NOON, ()): tally})
 
 
-@given(st.lists(sessions(), max_size=6))
-def test_open_sessions_are_read_back_the_same_and_their_order_does_not_matter(several: list[Session]) -> None:
-    packed = pack_sessions(several)
+names_of_ties = st.sampled_from([(), ("region",), ("user", "region")])
+
+
+def tied(session: Session, tied_by: tuple[str, ...]) -> Session:
+    """As it is where its resource follows from its dimensions."""
+    dimensions = tuple(sorted({**dict.fromkeys(tied_by, "x"), **dict(session.dimensions)}.items()))
+    return replace(session, dimensions=dimensions, resource=resource_with(tied_by, dimensions))
+
+
+@st.composite
+def minutes_of_an_hour(draw: st.DrawFn) -> Minutes:
+    """A sum, and some minutes after it."""
+    names_ = draw(st.lists(st.integers(0, 59), max_size=4, unique=True))
+    return Minutes(draw(slots), {f"{name:02d}": draw(slots) for name in names_})
+
+
+@given(minutes_of_an_hour())
+def test_an_hour_with_its_last_minutes_is_read_back_the_same_and_whole_by_who_does_not_ask(minutes: Minutes) -> None:
+    packed = pack_minutes(minutes)
+    assert unpack_minutes(packed) == minutes
+    assert unpack_slots(packed) == minutes.whole
+    assert pack_minutes(Minutes(minutes.sealed, dict(reversed(list(minutes.last.items()))))) == packed
+    assert (packed == pack_slots(minutes.whole)) == (not minutes.last)
+
+
+@given(minutes_of_an_hour(), st.integers(100, 500))
+def test_as_few_minutes_are_sealed_as_it_takes_to_fit(minutes: Minutes, most_bytes: int) -> None:
+    found = fitting(minutes, most_bytes)
+    if found is None:
+        assert len(minutes.last) <= 3 or len(pack_minutes(minutes)) > most_bytes
+        return
+    assert found.whole == minutes.whole
+    assert len(pack_minutes(found)) <= most_bytes
+    assert sorted(found.last) == sorted(minutes.last)[len(minutes.last) - len(found.last) :]
+    if found != minutes:
+        assert len(pack_minutes(minutes)) > most_bytes
+
+
+@given(st.lists(sessions(), max_size=6), names_of_ties, st.booleans())
+def test_open_sessions_are_read_back_the_same_and_their_order_does_not_matter(
+    several: list[Session], tied_by: tuple[str, ...], follows: bool
+) -> None:
+    if follows:
+        several = [tied(session, tied_by) for session in several]
+    packed = pack_sessions(several, tied_by)
     read = unpack_sessions(packed)
     assert Counter(read) == Counter(several)
-    assert pack_sessions(reversed(several)) == packed == pack_sessions(read)
+    assert pack_sessions(reversed(several), tied_by) == packed == pack_sessions(read, tied_by)
 
 
-def written(several: Iterable[Fact]) -> list[Segment]:
-    return facts_segments("acme", "runtime", NOON, several)
+def test_a_resource_that_follows_from_the_dimensions_takes_no_space() -> None:
+    plain = Session("r", "a", NOON, None, "open", Decimal(1), (("region", "eu"),), NOON)
+    row = unpack_json(pack_sessions([plain], ("region",)))["rows"][0]
+    assert row == unpack_json(pack_sessions([tied(plain, ("region",))], ("region",)))["rows"][0] + ["r"]
 
 
-@given(st.lists(facts, max_size=6), st.lists(facts, max_size=6))
-def test_facts_are_read_back_the_same_under_a_key_of_their_content(one: list[Fact], other: list[Fact]) -> None:
+@pytest.mark.parametrize(
+    ("start", "minute"), [(-HOUR, "00"), (0, "00"), (59_999, "00"), (60_000, "01"), (HOUR - 1, "59")]
+)
+def test_a_session_stands_in_the_minute_of_its_start_and_an_earlier_one_in_the_first(start: int, minute: str) -> None:
+    plain = Session("r", "a", NOON + start, None, "open", Decimal(1), (), NOON)
+    (segment,) = written([Fact(plain, ("label", 1))])
+    assert segment.sort[:2] == minute == minute_within(NOON, plain.start)
+
+
+def written(several: Iterable[Fact], tied_by: tuple[str, ...] = ("region",)) -> list[Segment]:
+    return facts_segments("acme", "runtime", tied_by, NOON, several)
+
+
+@given(st.lists(facts, max_size=6), st.lists(facts, max_size=6), st.booleans())
+def test_facts_are_read_back_the_same_under_a_key_of_their_content(
+    one: list[Fact], other: list[Fact], follows: bool
+) -> None:
+    if follows:
+        one = [replace(fact, session=tied(fact.session, ("region",))) for fact in one]
     segments = written(one)
     assert {(each.partition, each.minute) for each in segments} <= {("acme#runtime#2026-11-20T12", NOON)}
     assert Counter(each for segment in segments for each in unpack_facts(segment.data)) == Counter(set(one))
@@ -111,6 +178,11 @@ def test_many_facts_are_cut_into_items_that_a_table_takes() -> None:
 
 DAMAGED: list[Any] = [
     *(None, 1, "x", [1], [[]], [[1]], [{}]),
+    *(
+        {"by": 1, "rows": [[1]]},
+        {"by": ["vm"], "rows": [[0, "a", None, "open", "1", {}, 0]]},
+    ),
+    *({"dimensions": [{}], "rows": [], "minutes": each} for each in (1, {"05": [[1]]}, {"05": 1})),
     *({"rows": [[1]]}, {"dimensions": [1], "rows": []}, {"dimensions": [{}]}),
 ]
 

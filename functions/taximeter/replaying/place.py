@@ -21,7 +21,7 @@ class Kept:
     """What is looked at of a window: its version, and whether it is an hour that is kept by its minutes."""
 
     version: int
-    heavy: bool
+    by_minutes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Place:
             for window in read_windows(self.usage_table, customer, first, f"{first}\U0010ffff"):
                 # The mark of a day that is kept as a whole has no version.
                 if "version" in window.head and window.sort.split("#", 2)[2] in meters:
-                    found[window.sort] = Kept(window.version, "heavy" in window.head)
+                    found[window.sort] = Kept(window.version, "minutes" in window.head)
         return found
 
     def is_addressed(self, partition: str) -> bool:

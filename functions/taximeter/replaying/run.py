@@ -255,7 +255,7 @@ class Replay:
         light: list[str] = []
         for meter, hour in day.hours:
             kept = day.before.get(f"hour#{hour_name(hour)}#{meter}")
-            (heavy if kept and kept.heavy else light).append(_partition(day.customer, meter, hour))
+            (heavy if kept and kept.by_minutes else light).append(_partition(day.customer, meter, hour))
         calls = [(light[place : place + _HOURS_OF_A_CALL], False) for place in range(0, len(light), _HOURS_OF_A_CALL)]
         calls += [([each], True) for each in heavy]
         for _ in self._threads.map(lambda call: self._place.fold(call[0], by_minute=call[1]), calls):

@@ -29,7 +29,7 @@ _COLUMNS = ("invocations", "table requests")
 # By function: how often it was invoked, its requests to tables, and the units that it wrote and read.
 EXPECTED = {
     "bulk": """
-aggregate    46   307  read Catalog 8, read Events 227, read Usage 213, write Usage 86
+aggregate    46   147  read Catalog 8, read Events 227, read Usage 46, write Usage 46
 authorize     4     4  read Catalog 4
 gateway       0     0  http requests 48
 ingest       48    64  read Catalog 16, write Events 144
@@ -37,7 +37,7 @@ invoice       1    22  read Ledger 11.0
 rate         48   287  read Catalog 62, read Ledger 66.0, read Usage 92, write Ledger 47
 """,
     "mixed": """
-aggregate   126   856  read Catalog 22, read Events 336, read Usage 594, write Usage 243
+aggregate   126   436  read Catalog 22, read Events 336, read Usage 138, write Usage 138
 authorize     4     4  read Catalog 4
 gateway       0     0  http requests 240
 ingest      240   256  read Catalog 32, write Events 720
@@ -45,7 +45,7 @@ invoice       1    22  read Ledger 11.0
 rate         94   765  read Catalog 170, read Ledger 158.0, read Usage 276, write Ledger 141
 """,
     "single": """
-aggregate    46   286  read Catalog 8, read Events 100, read Usage 198, write Usage 81
+aggregate    46   146  read Catalog 8, read Events 100, read Usage 46, write Usage 46
 authorize     4     4  read Catalog 4
 gateway       0     0  http requests 240
 ingest      240   256  read Catalog 16, write Events 240
@@ -61,12 +61,12 @@ invoice       1    22  read Ledger 11.0
 rate         40   268  read Catalog 66, read Ledger 58.0, read Usage 76, write Ledger 48
 """,
     "sessions": """
-aggregate    49   555  read Catalog 9, read Events 359, read Usage 343, write Usage 294
+aggregate    49   264  read Catalog 9, read Events 275, read Usage 98, write Usage 124
 authorize     4     4  read Catalog 4
 gateway       0     0  http requests 240
 ingest      240   256  read Catalog 16, write Events 2394
 invoice       1    22  read Ledger 11.0
-pair        186  2577  read Catalog 64, read Events 2298, write Events 288
+pair        188  2599  read Catalog 64, read Events 2318, write Events 254
 rate         50   301  queue requests 6, read Catalog 68, read Ledger 68.0, read Usage 96, write Ledger 49
 """,
 }

@@ -74,7 +74,7 @@ class Bench:
 
     def windows(self) -> dict[str, tuple[Any, ...]]:
         """What is kept, without versions: what replaying must restore."""
-        kinds = ("window", "open", "day", "late", "minute", "minute-open")
+        kinds = ("window", "open", "day", "late", "minute")
         return {
             f"{item['pk']!s} {item['sk']!s}": (item.get("data"), item.get("chunks"))
             for item in self.street.items("Usage", *kinds)
@@ -147,13 +147,22 @@ def test_every_minute_of_a_heavy_hour_is_folded_again(bench: Bench, monkeypatch:
         bench.street.post(*(used(f"{minute}-{number}", minute, "1.5") for number in range(10)))
     bench.street.flow()
     (head,) = bench.street.items("Usage", "window")
-    assert "heavy" in head
+    assert head["minutes"] == "inside"
     right = bench.windows()
-    bench.damage("by-minute#2026-11-20T15:04#requests")
-    bench.damage("by-minute#2026-11-20T15:58#requests")
+    bench.damage(HOUR_OF_USE)
+    bench.replay()
+    assert bench.windows() == right
+    assert bench.calls == [60]
+    bench.street.post(used("late", 3, "1"))
+    bench.street.flow()
+    (head,) = bench.street.items("Usage", "window")
+    assert head["minutes"] == "apart"
+    right = bench.windows()
+    bench.damage("by-minute#requests#2026-11-20T15:04")
+    bench.damage("by-minute#requests#2026-11-20T15:58")
     bench.replay()
     assert {name: bench.windows()[name] for name in right} == right
-    assert bench.calls == [60]
+    assert bench.calls == [60, 60]
 
 
 def test_a_day_that_is_kept_as_a_whole_is_right_again(bench: Bench) -> None:
