@@ -8,7 +8,6 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from adapters.items import Put
 from adapters.revocations import Revocation, revocation_put
 from billing.credits import RevocationRequest
-from billing.faults import read_model
 from billing.statement import WindowUnit, read_entry, timeline, window_at
 from billing.wallet import Wallet, balance, revoke
 from handlers import _live
@@ -17,6 +16,7 @@ from handlers._routes import Body, fault_at, name_of, needs, query, query_timezo
 from handlers._settling import View, settle_customer, view_of
 from metering.decimals import text
 from metering.errors import Conflict, Invalid, NotFound
+from metering.faults import read_model
 from metering.times import format_time
 
 
