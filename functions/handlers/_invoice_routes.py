@@ -129,7 +129,7 @@ class VoidRequest(Written):
 @router.post("/v1/invoices/<name>/void")
 @needs()
 def post_void(name: str) -> Response[str]:
-    """Take an invoice back; with `reissue` its period is invoiced anew."""
+    """Take an invoice back; with `reissue` its period is invoiced anew, and `reissued_as` is the new one's id."""
     request = read_model(VoidRequest, read_body())
     live = _live.live
     return reply(void_invoice(_finalized(name), live, live.clock(), reissue=request.reissue).as_json())
