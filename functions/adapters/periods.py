@@ -8,6 +8,7 @@ One that waits is listed in the index `due`; one that is concluded is kept as it
 for it, so that late usage can be compared with that, and its invoice be voided.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -17,6 +18,9 @@ from billing.adjustments import Concluded
 from billing.packing import pack_period, unpack_period
 from metering.decimals import text
 from metering.times import format_time
+
+# Ended periods that are read at once: a page of a ledger seldom looks at more.
+_PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,12 @@ class Periods:
                 break
         return found
 
+    def invoices(self, customer: str) -> Iterator[tuple[int, str]]:
+        """The starts of the periods of which invoices were made, newest first, each with its invoice's id."""
+        for item in self._table.query(customer, "period#", "period#\U0010ffff", newest_first=True, page=_PAGE):
+            if "invoice" in item:
+                yield integer(item, "start"), string(item, "invoice")
+
 
 def _period_key(start: int) -> str:
     return f"period#{format_time(start)}"
@@ -90,11 +100,18 @@ def concluded_period(customer: str, concluded: Concluded) -> Put:
         "data": pack_period(concluded.period),
         "invoiced": text(concluded.invoiced),
     }
+    if concluded.invoice is not None:
+        item["invoice"] = concluded.invoice
     return Put({**item, "forgiven": 1} if concluded.forgiven else item)
 
 
 def _read_concluded(item: Item) -> Concluded:
-    return Concluded(unpack_period(binary(item, "data")), Decimal(string(item, "invoiced")), "forgiven" in item)
+    return Concluded(
+        unpack_period(binary(item, "data")),
+        Decimal(string(item, "invoiced")),
+        string(item, "invoice") if "invoice" in item else None,
+        "forgiven" in item,
+    )
 
 
 def _ended_period(item: Item) -> EndedPeriod:

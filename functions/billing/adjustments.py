@@ -26,11 +26,13 @@ class Concluded:
     Attributes:
         period: as it was when it left, with who paid for it.
         invoiced: what invoices have asked for its usage so far, before tax and credits.
+        invoice: the id of the invoice that was made of it, the last if it was made anew; None if none was.
         forgiven: its invoice was voided, so late usage changes nothing any more.
     """
 
     period: OpenPeriod
     invoiced: Decimal
+    invoice: str | None = None
     forgiven: bool = False
 
 

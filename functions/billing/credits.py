@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import StrictInt
 
-from billing.fields import Instant, Positive, Text, Written
+from billing.fields import Instant, Positive, Text
 from metering.decimals import text
+from metering.faults import Written
 from metering.meters import Key
 from metering.times import format_time
 

@@ -5,21 +5,11 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, StrictBool, model_validator
 
-from billing.fields import (
-    Amount,
-    AnchorDay,
-    CurrencyCode,
-    Days,
-    Instant,
-    Percent,
-    Positive,
-    Text,
-    Timezone,
-    Written,
-)
+from billing.fields import Amount, AnchorDay, CurrencyCode, Days, Instant, Percent, Positive, Text, Timezone
 from billing.money import check_digits
 from billing.periods import Calendar, PeriodUnit
 from metering.errors import Invalid
+from metering.faults import Written
 from metering.meters import Key
 
 AlertKind = Literal["balance_below", "spend_above", "usage_above"]

@@ -1,54 +1,23 @@
 """The kinds of values that users write into plans and customers, each read and written in one way."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
-    ModelWrapValidatorHandler,
     PlainSerializer,
     StrictInt,
     StringConstraints,
-    ValidationError,
-    model_validator,
 )
 
-from billing.faults import Contradiction, joined
 from billing.money import minor_units
 from metering.decimals import decimal_of, text
 from metering.errors import Invalid
+from metering.faults import Contradiction
 from metering.times import QUARTER, floor, format_time, parse_time
-
-
-class Written(BaseModel):
-    """Something that a user wrote: frozen, and refused whole when it has a field that nobody knows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def contradictions(cls, written: Mapping[str, Any]) -> Iterable[Contradiction]:  # noqa: ARG003 - for its heirs
-        """What fields say against one another: told with what is wrong within them, so it is found in what was sent.
-
-        What cannot be read is passed over: its own field tells of it.
-        """
-        return ()
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _tell_everything(cls, written: Any, read: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - any JSON
-        found = list(cls.contradictions(written)) if isinstance(written, Mapping) else []
-        try:
-            value = read(written)
-        except ValidationError as errors:
-            raise (joined(cls.__name__, errors, found) if found else errors) from None
-        if found:
-            raise joined(cls.__name__, None, found)
-        return value
 
 
 def number_in(written: object) -> Decimal | None:

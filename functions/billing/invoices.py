@@ -46,6 +46,7 @@ class Invoice:
         amount_due: total − credits_applied.
         credit_granted: what adjustments left below zero: it becomes a credit when the invoice has its number.
         credit: the id of that credit once it is there.
+        reissued_as: the id of the invoice that was made anew of its period after it was voided.
         frozen: names the lines that belong to it, by their content; nothing for a draft.
         finalized_at: milliseconds, like every instant here.
     """
@@ -74,6 +75,7 @@ class Invoice:
     hosted_invoice_url: str | None = None
     credit_granted: Decimal = field(default=Decimal(0))
     credit: str | None = None
+    reissued_as: str | None = None
     frozen: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class Invoice:
             "hosted_invoice_url": self.hosted_invoice_url,
             "credit_granted": text(self.credit_granted),
             "credit": self.credit,
+            "reissued_as": self.reissued_as,
         }
 
 

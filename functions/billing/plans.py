@@ -5,22 +5,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from billing.faults import Contradiction
-from billing.fields import (
-    Amount,
-    CurrencyCode,
-    Percent,
-    Positive,
-    Text,
-    Written,
-    bounds_crossed,
-    list_in,
-    mapping_in,
-    number_in,
-)
+from billing.fields import Amount, CurrencyCode, Percent, Positive, Text, bounds_crossed, list_in, mapping_in, number_in
 from billing.periods import PeriodUnit
 from billing.pricing import Price
 from metering.bodies import DimensionName, DimensionValue
+from metering.faults import Contradiction, Written
 from metering.meters import Key, Meter
 
 _OF_USAGE: Mapping[str, object] = {"meter": None, "where": {}, "measure": "quantity", "divide_by": 1, "included": 0}

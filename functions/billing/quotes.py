@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from billing.faults import Contradiction
-from billing.fields import Exact, Written
+from billing.fields import Exact
 from billing.plans import Item, Plan
 from billing.rating import Line, rate_items, select, subtotal
 from metering.bodies import DimensionName, DimensionValue
 from metering.decimals import decimal_of, text
 from metering.errors import Fault, Invalid
+from metering.faults import Contradiction, Written
 from metering.meters import Key
 from metering.usage import Usage
 from metering.windows import Tally

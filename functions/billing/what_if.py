@@ -14,7 +14,6 @@ from typing import Any
 from pydantic import StrictInt, StrictStr
 
 from billing.customers import Account
-from billing.fields import Written
 from billing.money import exact
 from billing.periods import Period, whole_period
 from billing.plans import Plan
@@ -23,6 +22,7 @@ from billing.rating import Line, rate, subtotal
 from billing.wallet import OpenPeriod
 from metering.decimals import text
 from metering.errors import Conflict
+from metering.faults import Written
 from metering.times import format_time
 from metering.usage import Usage
 

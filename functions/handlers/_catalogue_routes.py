@@ -6,7 +6,6 @@ from adapters.items import ConditionFailed
 from adapters.keys import SCOPES
 from billing.accounts import revise
 from billing.customers import Account, Customer
-from billing.faults import read_model
 from billing.fields import merge_patch
 from billing.plans import Plan, misfits
 from handlers import _live
@@ -28,6 +27,7 @@ from handlers._routes import (
 )
 from handlers._settling import settle_customer
 from metering.errors import Conflict, Fault, Invalid, NotFound
+from metering.faults import read_model
 from metering.meters import Meter
 from metering.times import HOUR, MINUTE, QUARTER, SECOND, floor
 

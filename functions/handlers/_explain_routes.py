@@ -15,7 +15,7 @@ from billing.customers import Account
 from billing.explaining import Explained, Window, difference, explain, tax_steps
 from billing.invoices import Invoice, invoice_id
 from billing.money import total
-from billing.periods import Period, share, whole_period
+from billing.periods import Period
 from billing.plans import Item, Plan
 from billing.rating import rate, subtotal, used_of
 from billing.spans import Grid
@@ -28,7 +28,7 @@ from handlers._routes import Body, name_of, needs, router
 from handlers._settling import View, look
 from handlers.invoice import draft_of
 from metering.decimals import text
-from metering.errors import NotFound
+from metering.errors import NotFound, Unavailable
 from metering.meters import Meter
 from metering.times import DAY, HOUR, format_time, parse_time
 from metering.usage import Usage, usage_between
@@ -44,7 +44,7 @@ class _Reading:
     """What an invoice was made of, as it is known now.
 
     Attributes:
-        open: the period, while it is in the wallet.
+        period: as it is in the wallet, or as it was kept when it left it.
         grid: the period, and the days of the customer; for one of two days or less, the hours.
         usage: of the whole period.
     """
@@ -52,8 +52,7 @@ class _Reading:
     invoice: Invoice
     account: Account
     plan: Plan
-    open: OpenPeriod | None
-    share: Fraction
+    period: OpenPeriod
     meters: Mapping[str, Meter]
     grid: Grid
     measured: Measured
@@ -117,17 +116,18 @@ def explain_draft(customer: str) -> Response[str]:
 def _answer(invoice: Invoice, view: View | None = None) -> Response[str]:
     reading = _read(invoice, view or look(invoice.customer, _live.live, _live.live.clock()), _live.live)
     usage = reading.usage(reading.measured, reading.grid.start, reading.grid.end)
-    today = rate(reading.plan, usage, reading.share, over=reading.over)
+    share = reading.period.share
+    today = rate(reading.plan, usage, share, over=reading.over)
     lines = invoice.lines
     if invoice.status == "draft":
         # A draft moves while it is read: its lines are those that the windows below make.
         lines = (*(line.as_json() for line in today), *(line for line in lines if line["kind"] == "adjustment"))
-    explained = explain(reading.plan, lines, usage, tuple(reading.windows()), reading.share, over=reading.over)
+    explained = explain(reading.plan, lines, usage, tuple(reading.windows()), share, over=reading.over)
     changed = difference(lines, today)
     beside = {
         "invoice": {name: value for name, value in invoice.as_json().items() if name != "lines"},
         "timezone": reading.grid.timezone,
-        "share": text(reading.share),
+        "share": text(share),
         "tax": tax_steps(invoice.as_json(), reading.account.customer.tax_on),
         "credits": {"applied": text(invoice.credits_applied), "by": _credits(reading)},
         "today": {"subtotal": text(subtotal(today)), "difference": text(changed), "as_of": format_time(reading.now)},
@@ -141,36 +141,45 @@ def _read(invoice: Invoice, view: View, live: Live) -> _Reading:
     if not period.length_milliseconds:
         # It carries what earlier periods are adjusted by and nothing of its own.
         plan = plan.model_copy(update={"items": (), "discounts": (), "minimum": None, "maximum": None})
-    known = next((each for each in view.wallet.periods if each.start == period.start), None)
-    whole = whole_period(account.calendar(plan.period), period.start)
-    timezone = account.customer.timezone
+    kept = _kept(invoice.period.start, view)
+    if kept is None:
+        raise Unavailable("the period is being invoiced right now")
+    timezone = str(invoice.bill_to["timezone"])  # as it was when the invoice was made
     grid = Grid("day" if period.length_milliseconds > 2 * DAY else "hour", timezone, period.start, period.end)
     wanted = {item.meter for item in plan.items if item.meter}
     meters = {key: meter for key, meter in live.remembered.meters(wanted).items() if key in wanted}
     whole_until = view.now - HOUR if grid.falls_on_days else None
     measured = live.usage.read(invoice.customer, grid.start, grid.end, whole_until, (grid.start, grid.end))
-    part = known.share if known else share(period, whole)
-    return _Reading(invoice, account, plan, known, part, meters, grid, measured, view.now, live)
+    return _Reading(invoice, account, plan, kept, meters, grid, measured, view.now, live)
+
+
+def _kept(start: int, view: View) -> OpenPeriod | None:
+    """A period as it is in the wallet, or as it was when it left it; None if it moved while it was looked for."""
+    known = next((each for each in view.wallet.periods if each.start == start), None)
+    concluded = None if known else view.live.periods.concluded(view.wallet.customer, start)
+    return concluded.period if concluded else known
 
 
 def _credits(reading: _Reading) -> list[Body]:
-    """Which credits paid how much of the lines, by what the ledger says of the period."""
+    """Which credits paid how much of the lines."""
+    invoice, period = reading.invoice, reading.period
     paid: defaultdict[str, list[Decimal]] = defaultdict(list)
-    if reading.open:
-        for draw in reading.open.drawn:
+    if invoice.id == invoice_id(invoice.customer, period.start, period.issue):
+        for draw in period.drawn:
             if draw.credit is not None:
                 paid[draw.credit].append(draw.amount)
-    elif reading.invoice.credits_applied:
+    elif invoice.credits_applied:
+        # It was replaced, and the period says who paid for what replaced it.
         for entry in _entries(reading):
             paid[entry["credit"]].append(-Decimal(entry["amount"]))
     return [{"credit": credit, "amount": text(total(amounts))} for credit, amounts in sorted(paid.items())]
 
 
 def _entries(reading: _Reading) -> Iterator[Body]:
-    """What the ledger drew and gave back for a period, newest first."""
-    wallet = reading.live.ledger.wallet(reading.invoice.customer)
+    """What the ledger drew and gave back for a period until its invoice was finalised, newest first."""
+    wallet, until = reading.live.ledger.wallet(reading.invoice.customer), reading.invoice.finalized_at or reading.now
     start = format_time(reading.grid.start)
-    for entry in reading.live.ledger.entries(wallet) if wallet else ():
+    for entry in reading.live.ledger.entries(wallet, until=until + 1) if wallet else ():
         if parse_time(entry["at"]) < reading.grid.start:
             return
         if entry["period"] == start and entry["kind"] in ("draw", "return") and entry["credit"]:
@@ -191,12 +200,13 @@ def _row(reading: _Reading, each: Explained) -> Body:
 
 
 def _adjusted(reading: _Reading, line: Mapping[str, Any]) -> Body:
-    """Of an adjustment, the period that it is for, and where that is explained."""
+    """Of an adjustment, the period that it is for, and where that is explained, if it was invoiced."""
     period = line.get("period")
     if not period:
         return {}
-    adjusted = invoice_id(reading.invoice.customer, parse_time(period["start"]))
-    return {"adjusts": {**period, "explain": f"/v1/invoices/{quote(adjusted)}/explain"}}
+    concluded = reading.live.periods.concluded(reading.invoice.customer, parse_time(period["start"]))
+    invoice = concluded.invoice if concluded else None
+    return {"adjusts": {**period, "explain": f"/v1/invoices/{quote(invoice)}/explain" if invoice else None}}
 
 
 def _usage(reading: _Reading, each: Explained, item: Item) -> Body:

@@ -7,7 +7,6 @@ from itertools import groupby, islice
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
-from billing.faults import read_model
 from billing.invoices import invoice_id
 from billing.rating import subtotal, subtotal_exact
 from billing.runway import WINDOW, runs_out_at
@@ -19,6 +18,7 @@ from handlers._routes import name_of, needs, read_body, reply, router
 from handlers._settling import View, view_of
 from metering.decimals import text
 from metering.errors import Invalid, NotFound
+from metering.faults import read_model
 from metering.times import HOUR, floor, format_time, parse_time
 from metering.usage import Usage
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from pydantic import StrictBool
 
-from billing.faults import read_model
-from billing.fields import Written
 from billing.invoices import Invoice, Status, invoice_id, moved
 from billing.settlement import Announcement
 from handlers import _live
@@ -17,6 +15,7 @@ from handlers._voiding import void_invoice
 from handlers.invoice import draft_of, finalize_period, is_due, number_invoices
 from metering.decimals import text
 from metering.errors import Conflict, NotFound
+from metering.faults import Written, read_model
 from portal.invoice import HEADERS, render
 from portal.invoice_table import as_csv, file_name
 
@@ -130,7 +129,7 @@ class VoidRequest(Written):
 @router.post("/v1/invoices/<name>/void")
 @needs()
 def post_void(name: str) -> Response[str]:
-    """Take an invoice back; with `reissue` its period is invoiced anew."""
+    """Take an invoice back; with `reissue` its period is invoiced anew, and `reissued_as` is the new one's id."""
     request = read_model(VoidRequest, read_body())
     live = _live.live
     return reply(void_invoice(_finalized(name), live, live.clock(), reissue=request.reissue).as_json())

@@ -9,8 +9,7 @@ from adapters.ledger import attempt_put, grant_put
 from adapters.outbox import outbox_item
 from billing import top_ups
 from billing.credits import CreditRequest
-from billing.faults import read_model
-from billing.fields import Positive, Written
+from billing.fields import Positive
 from billing.settlement import Announcement
 from billing.wallet import Wallet, grant
 from handlers import _live
@@ -26,6 +25,7 @@ from handlers._routes import (
 from handlers._settling import View, settle_customer, view_of
 from metering.decimals import text
 from metering.errors import Conflict
+from metering.faults import Written, read_model
 from metering.meters import Key
 
 

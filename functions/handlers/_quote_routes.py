@@ -2,12 +2,12 @@
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
-from billing.faults import read_model
 from billing.plans import Plan
 from billing.quotes import QuoteRequest, quote
 from handlers import _live
 from handlers._routes import needs, read_body, reply, router
 from metering.errors import Fault, Invalid
+from metering.faults import read_model
 
 
 @router.post("/v1/quotes")

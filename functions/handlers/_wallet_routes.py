@@ -1,5 +1,6 @@
 """Routes of one wallet: whether there is anything to spend, its ledger, and what is taken back of a credit."""
 
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import get_args
 
@@ -8,7 +9,6 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from adapters.items import Put
 from adapters.revocations import Revocation, revocation_put
 from billing.credits import RevocationRequest
-from billing.faults import read_model
 from billing.statement import WindowUnit, read_entry, timeline, window_at
 from billing.wallet import Wallet, balance, revoke
 from handlers import _live
@@ -17,7 +17,8 @@ from handlers._routes import Body, fault_at, name_of, needs, query, query_timezo
 from handlers._settling import View, settle_customer, view_of
 from metering.decimals import text
 from metering.errors import Conflict, Invalid, NotFound
-from metering.times import format_time
+from metering.faults import read_model
+from metering.times import format_time, parse_time
 
 
 @router.get("/v1/customers/<customer>/access")
@@ -91,7 +92,7 @@ def get_ledger(customer: str) -> Response[str]:
     view = view_of(name_of(customer), live, live.clock())
     unit, timezone = query("window"), query_timezone(view.account.customer.timezone)
     if not unit:
-        return page_of_stream(live.ledger.entries(view.wallet, view.settlement.entries))
+        return page_of_stream(_with_invoices(live.ledger.entries(view.wallet, view.settlement.entries), view))
     known = next((each for each in get_args(WindowUnit) if each == unit), None)
     if known is None:
         raise Invalid(f"`window` must be one of {', '.join(get_args(WindowUnit))}")
@@ -100,3 +101,15 @@ def get_ledger(customer: str) -> Response[str]:
     entries = live.ledger.entries(view.wallet, view.settlement.entries, until)
     rows = timeline(map(read_entry, entries), known, timezone)
     return page((row.place, row.as_json()) for row in rows if after is None or row.place > after)
+
+
+def _with_invoices(entries: Iterable[Body], view: View) -> Iterator[Body]:
+    """The entries with the invoice of the period that each was for: it is made after them, and so looked up."""
+    invoices, found = view.live.periods.invoices(view.wallet.customer), dict[int, str]()
+    ahead = next(invoices, None)
+    for entry in entries:
+        start = None if entry["period"] is None else parse_time(entry["period"])
+        while ahead and start is not None and start <= ahead[0]:
+            found |= [ahead]
+            ahead = next(invoices, None)
+        yield entry if start is None else {**entry, "invoice": found.get(start)}

@@ -61,30 +61,36 @@ def finalize_period(customer: str, start: int, live: Live, now: int, *, skip_gra
         if any(item["function"] in _METERING for item in live.outbox.parked(customer)):
             raise Conflict("a record of this customer is parked: redrive it first", "record_parked")
         wallet, _ = conclude(view.wallet, start)
-        puts = _concluded(view, period)
         invoice = finalize(draft_of(view, period), view.account, view.now)
+        puts = _concluded(view, period, invoice)
         if not is_due(view, invoice):
             wallet, granting = _granted(view, wallet, invoice, invoice.id)
             return wallet, [*puts, *granting]
         frozen.append(invoice)
         live.invoices.put_lines(invoice)
-        return wallet, [*puts, head_put(invoice)]
+        return wallet, [*puts, head_put(invoice), *_replaces(invoice, period, live)]
 
     settle_customer(customer, live, now, freeze)
     if frozen:
         return frozen[0]
     done = live.periods.concluded(customer, start)
-    return live.invoices.find(invoice_id(customer, start, done.period.issue)) if done else None
+    return live.invoices.find(done.invoice) if done and done.invoice else None
 
 
-def _concluded(view: View, period: OpenPeriod) -> list[Put]:
+def _concluded(view: View, period: OpenPeriod, invoice: Invoice) -> list[Put]:
     """What is kept of a period that is concluded, and of those that its invoice adjusts."""
     customer, live = view.wallet.customer, view.live
-    kept = [Concluded(period, subtotal(view.rated(period)))]
+    kept = [Concluded(period, subtotal(view.rated(period)), invoice.id if is_due(view, invoice) else None)]
     for each in adjustments_on(view.wallet, period.start):
         earlier = live.periods.concluded(customer, each.period)
         kept += [invoiced_anew(earlier, each.amount)] if earlier else []
     return [concluded_period(customer, each) for each in kept]
+
+
+def _replaces(invoice: Invoice, period: OpenPeriod, live: Live) -> list[Put]:
+    """The void invoice of the same period, which says from now on by which one it is replaced."""
+    void = live.invoices.find(invoice_id(invoice.customer, period.start, period.issue - 1)) if period.issue else None
+    return [move_put(void, replace(void, reissued_as=invoice.id))] if void else []
 
 
 def _granted(view: View, wallet: Wallet, invoice: Invoice, reference: str) -> tuple[Wallet, list[Put]]:

@@ -1,19 +1,19 @@
 """A meter: what is counted, and how. The public shape is in api.md under Catalogue."""
 
+from collections.abc import Iterator, Mapping, Set
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     StringConstraints,
-    model_validator,
 )
 
+from metering.errors import Invalid
+from metering.faults import Contradiction, Written
 from metering.times import format_duration, format_time, parse_duration, parse_time
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:@|=+-]{1,128}$")]
@@ -36,15 +36,50 @@ Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(forma
 Moment = Annotated[int, BeforeValidator(parse_time), PlainSerializer(format_time, when_used="json")]
 
 
-class Meter(BaseModel):
+_OF_AGGREGATIONS: Mapping[str, object] = {
+    "unit": None,
+    "unique_by": None,
+    "session": [],
+    "weight": None,
+    "round_up": "1ms",
+    "minimum": "0ms",
+    "max_duration": None,
+}
+"""What not every aggregation has, and what it is where nothing is said."""
+
+
+def _is(said: object, unsaid: object) -> bool:
+    if isinstance(unsaid, str):
+        return _milliseconds(said) == _milliseconds(unsaid)
+    return said == unsaid or (isinstance(said, tuple) and not said)
+
+
+def _milliseconds(written: object) -> int | None:
+    """The duration that was written; None if it is none."""
+    try:
+        return parse_duration(written)
+    except Invalid:
+        return None
+
+
+def _misfits_of_duration(written: Mapping[str, Any], said: Set[str]) -> Iterator[Contradiction]:
+    if "session" not in said:
+        yield ("session",), "a duration needs `session`: the dimensions that tie start to stop"
+    if "unit" in said:
+        yield ("unit",), "the unit of a duration is fixed: leave `unit` out"
+    if _milliseconds(written.get("round_up")) == 0:
+        yield ("round_up",), "`round_up` must be at least 1ms"
+    if _milliseconds(written.get("max_duration")) == 0:
+        yield ("max_duration",), "`max_duration` must be above zero"
+
+
+class Meter(Written):
     """What users define with `PUT /v1/meters/{key}`. Durations are milliseconds inside and `15m` in JSON.
 
     Attributes:
         dimensions_since: from when those dimensions count that were added once there were events (law 4.9). The
             catalogue keeps it; it is not for users to write.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: Key
     name: str = ""
@@ -59,43 +94,24 @@ class Meter(BaseModel):
     max_duration: Duration | None = None
     dimensions_since: dict[DimensionName, Moment] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _fits_its_aggregation(self) -> "Meter":
-        faults = list(self._misfits())
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
-
-    def _misfits(self) -> list[str]:
-        duration = self.aggregation == "duration"
+    @classmethod
+    def contradictions(cls, written: Mapping[str, Any]) -> Iterator[Contradiction]:
+        """Each aggregation has fields of its own, which no other knows."""
+        aggregation = written.get("aggregation")
+        if aggregation not in get_args(Aggregation):
+            return
         # Said is what differs from the default, so that a meter that was read can be written back as it is.
-        fields = type(self).model_fields
-        said = {name for name in fields if getattr(self, name) != fields[name].default}
-        rules = (
-            (
-                duration and not self.session,
-                "a duration needs `session`: the dimensions that tie start to stop",
-            ),
-            (
-                duration and self.unit is not None,
-                "the unit of a duration is fixed: leave `unit` out",
-            ),
-            (duration and self.round_up < 1, "`round_up` must be at least 1ms"),
-            (duration and self.max_duration == 0, "`max_duration` must be above zero"),
-            (
-                self.aggregation == "unique" and not self.unique_by,
-                "a unique meter needs `unique_by`",
-            ),
-            (
-                self.aggregation != "unique" and "unique_by" in said,
-                "`unique_by` belongs to unique meters",
-            ),
-            *(
-                (not duration and name in said, f"`{name}` belongs to duration meters")
-                for name in ("session", "weight", "round_up", "minimum", "max_duration")
-            ),
-        )
-        return [fault for broken, fault in rules if broken]
+        said = {name for name, unsaid in _OF_AGGREGATIONS.items() if not _is(written.get(name, unsaid), unsaid)}
+        if aggregation == "duration":
+            yield from _misfits_of_duration(written, said)
+        else:
+            for name in ("session", "weight", "round_up", "minimum", "max_duration"):
+                if name in said:
+                    yield (name,), f"`{name}` belongs to duration meters"
+        if aggregation != "unique" and "unique_by" in said:
+            yield ("unique_by",), "`unique_by` belongs to unique meters"
+        if aggregation == "unique" and "unique_by" not in said:
+            yield ("unique_by",), "a unique meter needs `unique_by`"
 
     @property
     def is_duration(self) -> bool:

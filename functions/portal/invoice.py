@@ -100,11 +100,15 @@ def _facts(invoice: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _due(invoice: Mapping[str, Any]) -> str:
-    """What is still to be paid, and where."""
+    """What is still to be paid, and where; of a void invoice that it is nothing."""
+    if invoice["status"] == "void":
+        anew = " It was made anew." if invoice["reissued_as"] else ""
+        return f'<p class="due"><span>This invoice was taken back: nothing of it is to be paid.{anew}</span></p>'
     if invoice["status"] not in _PAYABLE or invoice["amount_due"] == "0":
         return ""
     currency, url = invoice["currency"], str(invoice["hosted_invoice_url"] or "")
-    when = f" by {day(invoice['due_at'], _timezone(invoice))}" if invoice["due_at"] else ""
+    is_late = invoice["status"] == "past_due"
+    when = f" {'since' if is_late else 'by'} {day(invoice['due_at'], _timezone(invoice))}" if invoice["due_at"] else ""
     amount = f"{_amount(invoice['amount_due'], currency)} {escape(currency)}"
     link = f'<a href="{escape(url)}">Pay this invoice online</a>' if url.startswith(("https://", "http://")) else ""
     return f'<p class="due"><span><strong>{amount}</strong> due{when}</span>{link}</p>'
@@ -169,7 +173,9 @@ def _sums(invoice: Mapping[str, Any]) -> Iterable[str]:
     rows.append(("", f"Tax {invoice['tax_rate']}%", invoice["tax"], taxed))
     rows.append(("total", "Total", invoice["total"], True))
     rows.append(("", "Paid from credits", f"-{paid}", paid != "0"))
-    rows.append(("owed", f"Amount due ({currency})", invoice["amount_due"], True))
+    owed = "owed gone" if invoice["status"] == "void" else "owed"
+    rows.append((owed, f"Amount due ({currency})", invoice["amount_due"], True))
+    rows.append(("", "Granted as credit", invoice["credit_granted"], invoice["credit_granted"] != "0"))
     if invoice["status"] == "paid" and invoice["paid_at"] and invoice["amount_due"] != "0":
         paid_on = day(invoice["paid_at"], _timezone(invoice))
         rows.append(("", f"Paid on {paid_on}", f"-{invoice['amount_due']}", True))

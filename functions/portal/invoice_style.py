@@ -54,6 +54,7 @@ th,td{padding:.45rem .5rem;text-align:start;vertical-align:top;font-weight:400}
 .sums th,.sums td{padding:.3rem .5rem}
 .sums .total>*{border-top:1px solid var(--line)}
 .sums .owed>*{border-top:2px solid var(--ink);font-weight:700;font-size:1.1rem}
+.sums .gone td{text-decoration:line-through}
 @media screen and (max-width:36rem){header,.parties{flex-direction:column;gap:1rem}.title{text-align:start}
 .sums{width:100%}html{font-size:13px}.facts,.facts dd{width:100%}.parties>*{width:100%}}
 @page{margin:16mm 15mm 18mm;@bottom-right{content:"Page " counter(page) " of " counter(pages);font:8.5pt sans-serif;

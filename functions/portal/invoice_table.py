@@ -1,6 +1,7 @@
 """An invoice as a table for bookkeeping: CSV (RFC 4180) with a header, one row for each line, then tax and credits.
 
-The amounts of all rows add up to what is due, so nothing that is a sum itself is among them. Numbers are plain text
+The amounts of all rows add up to what is due, so nothing that is a sum itself is among them. An adjustment has the
+earlier period that it is for, and what was granted instead of being paid out names the credit. Numbers are plain text
 without thousands separators; an amount has the digits of its currency, `amount_exact` all that it had before rounding.
 """
 
@@ -14,7 +15,7 @@ from portal.amounts import money
 
 _COLUMNS = (
     *("invoice", "number", "status", "customer", "period_start", "period_end", "kind", "item", "description"),
-    *("dimensions", "quantity", "unit", "unit_price", "amount_exact", "amount", "currency"),
+    *("dimensions", "quantity", "unit", "unit_price", "amount_exact", "amount", "currency", "credit"),
 )
 _NUMBERS = {"quantity", "unit_price", "amount_exact", "amount"}
 # What spreadsheets take for the beginning of a formula, also in the wide forms of East Asian keyboards.
@@ -45,8 +46,13 @@ def _rows(invoice: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         **{name: invoice[name] for name in ("number", "status", "customer", "currency")},
     }
     for line in invoice["lines"]:
+        adjusted = line.get("period")
+        period = {f"period_{name}": instant for name, instant in adjusted.items()} if adjusted else {}
+        # Of the adjustments that is the one for no period: what all of them left below zero.
+        credit = invoice["credit"] if line["kind"] == "adjustment" and not adjusted else None
         dimensions = "; ".join(f"{name}={value}" for name, value in sorted(line["dimensions"].items()))
-        yield {**line, **common, "dimensions": dimensions, "amount": money(line["amount"], currency)}
+        amount = money(line["amount"], currency)
+        yield {**line, **common, **period, "dimensions": dimensions, "amount": amount, "credit": credit}
     if invoice["tax"] != "0" or invoice["tax_rate"] != "0":
         yield {**common, "kind": "tax", "description": f"Tax {invoice['tax_rate']}%", **_sum(invoice["tax"], currency)}
     if invoice["credits_applied"] != "0":

@@ -11,13 +11,13 @@ from pydantic import BeforeValidator, ValidationError
 from billing.accounts import revise
 from billing.credits import CreditRequest
 from billing.customers import Account, Customer
-from billing.faults import Contradiction, faults_in, read_model
-from billing.fields import Written, list_in, mapping_in, merge_patch
+from billing.fields import list_in, mapping_in, merge_patch
 from billing.plans import Plan, misfits
 from metering.arrival import event_from_json
 from metering.decimals import JsonNumber
 from metering.errors import Invalid
 from metering.events import Event, Rejection, judge
+from metering.faults import Contradiction, Written, faults_in, read_model
 from metering.meters import Meter
 from metering.times import parse_time
 

@@ -200,7 +200,10 @@ class LedgerRow(Answer):
     balance_after: Decimal
     credit: str | None
     period: Time | None
-    invoice: str | None
+    invoice: Annotated[
+        str | None,
+        Field(description="Of that period, once it is finalised: its id; of several the last."),
+    ]
     reference: str | None
 
 

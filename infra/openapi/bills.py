@@ -119,6 +119,9 @@ class InvoiceHead(Answer):
     hosted_invoice_url: str | None
     credit_granted: Annotated[Decimal, Field(description="What adjustments left below zero: it becomes a credit.")]
     credit: Annotated[str | None, Field(description="The id of that credit.")]
+    reissued_as: Annotated[
+        str | None, Field(description="Of a void invoice: the id of the one that was made anew of its period.")
+    ]
 
 
 class Invoice(InvoiceHead):

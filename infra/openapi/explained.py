@@ -124,7 +124,7 @@ class AdjustsStep(Answer):
 
     start: Time
     end: Time
-    explain: Link
+    explain: Annotated[str | None, Field(description="Where that is explained; null if it was not invoiced.")]
 
 
 class ExplainedSteps(Answer):

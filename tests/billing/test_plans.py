@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from billing.faults import read_model
 from billing.plans import Plan, misfits
 from metering.errors import Invalid
+from metering.faults import read_model
 from metering.meters import Meter
 
 UNIT = {"model": "per_unit", "unit_price": "0.5"}

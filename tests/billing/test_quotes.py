@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.faults import read_model
 from billing.plans import Plan
 from billing.quotes import QuoteRequest, quote
 from metering.errors import Invalid
+from metering.faults import read_model
 
 UNIT = {"model": "per_unit", "unit_price": "2"}
 PLAN: dict[str, Any] = {

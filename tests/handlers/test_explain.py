@@ -1,7 +1,6 @@
 """From every line of an invoice back to the events that it was made of. Law 5.2."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -219,16 +218,64 @@ def test_of_a_day_the_hours_are_shown_and_events_only_as_long_as_they_are_kept(b
     assert links["usage"]
 
 
-def test_an_adjustment_leads_to_the_period_that_it_is_for(month: Street) -> None:
+def test_an_adjustment_leads_to_the_explanation_of_the_period_that_it_is_for(month: Street) -> None:
     month.advance("2026-12-01T12:00:00Z")
-    frozen = month.invoices.whole(month.does("GET", "/v1/invoices/TX-000001")["id"])
-    adjustment = {**frozen.lines[-1], "kind": "adjustment", "description": "Adjustment", "amount": "2"}
-    adjustment["period"] = {"start": "2026-09-30T18:30:00Z", "end": "2026-10-31T18:30:00Z"}
-    month.invoices.put_lines(replace(frozen, lines=(*frozen.lines, adjustment)))
-    told = explained(month, "/v1/invoices/TX-000001")
-    assert (told["rows"][-1]["line"], told["rows"][-1]["differs"]) == (adjustment, False)
-    assert told["rows"][-1]["steps"]["adjusts"]["explain"] == "/v1/invoices/acme%3A20260930T1830Z/explain"
-    assert told["today"]["difference"] == "0"
+    month.post(used("late", value="200", dimensions={"provider": "aws", "region": "us"}))
+    month.flow()
+    month.advance("2027-01-01T12:00:00Z")
+    december = month.does("GET", "/v1/invoices/TX-000002")
+    (row,) = [row for row in explained(month, f"/v1/invoices/{december['id']}")["rows"] if "adjusts" in row["steps"]]
+    assert (row["line"]["kind"], row["differs"]) == ("adjustment", False)
+    november = month.does("GET", row["steps"]["adjusts"]["explain"])
+    assert (november["invoice"]["number"], november["today"]["difference"]) == ("TX-000001", row["line"]["amount"])
+    month.does("POST", "/v1/invoices/TX-000001/void", {"reissue": True})
+    (again,) = [row for row in explained(month, "/v1/invoices/TX-000002")["rows"] if "adjusts" in row["steps"]]
+    assert month.does("GET", again["steps"]["adjusts"]["explain"])["invoice"]["number"] == "TX-000003"
+
+
+def test_an_adjustment_of_a_period_that_was_not_invoiced_leads_nowhere(bare: Street) -> None:
+    bare.does("PUT", "/v1/plans/calls", {"currency": "USD", "items": PLAN["items"][:2]})
+    bare.does("PUT", "/v1/customers/acme", {"plan": "calls"})
+    bare.advance("2026-12-01T12:00:00Z")
+    bare.post(used("late"))
+    bare.flow()
+    (row,) = explained(bare)["rows"]
+    assert row["steps"]["adjusts"] == {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z", "explain": None}
+
+
+def test_a_concluded_period_is_explained_as_it_was_kept_whatever_the_calendar_is_now(bare: Street) -> None:
+    bare.does("PUT", "/v1/plans/rich", PLAN)
+    bare.does("PUT", "/v1/customers/acme", {"plan": "rich", "starts_at": "2026-11-16T00:00:00Z"})
+    bare.post(used("a", value="9"))
+    bare.flow()
+    bare.advance("2026-12-01T12:00:00Z")
+    before = explained(bare, "/v1/invoices/TX-000001")
+    bare.does("PATCH", "/v1/customers/acme", {"timezone": "Asia/Kolkata", "anchor_day": 10})
+    bare.does("PUT", "/v1/plans/rich", {**PLAN, "minimum": "70"})
+    bare.advance("2027-02-15T12:00:00Z")
+    after = explained(bare, "/v1/invoices/TX-000001")
+    assert (after["share"], after["timezone"]) == ("0.5", "UTC")
+    assert after["rows"] == [
+        {**row, "usage": later["usage"]} for row, later in zip(before["rows"], after["rows"], strict=True)
+    ]
+    assert [row["usage"] and row["usage"]["rows"] for row in after["rows"]] == [
+        row["usage"] and row["usage"]["rows"] for row in before["rows"]
+    ]
+    assert (after["today"]["difference"], after["credits"]) == ("0", before["credits"])
+
+
+def test_an_invoice_made_anew_and_the_one_that_it_replaces_each_say_who_paid(month: Street) -> None:
+    for name in ("a", "b"):
+        month.does("POST", "/v1/customers/acme/credits", {"id": name, "amount": "4"})
+    month.advance("2026-12-01T12:00:00Z")
+    paid = {"applied": "8", "by": [{"credit": "a", "amount": "4"}, {"credit": "b", "amount": "4"}]}
+    month.does("POST", "/v1/invoices/TX-000001/void", {"reissue": True})
+    for number in ("TX-000001", "TX-000002"):
+        told = explained(month, f"/v1/invoices/{number}")
+        assert (told["credits"], told["today"]["difference"]) == (paid, "0")
+        assert not any(row["differs"] for row in told["rows"])
+    month.does("POST", "/v1/invoices/TX-000002/void")
+    assert explained(month, "/v1/invoices/TX-000002")["credits"] == paid
 
 
 def test_of_what_does_not_add_up_the_windows_say_how_they_join(bare: Street) -> None:

@@ -43,6 +43,7 @@ def test_a_void_invoice_keeps_its_number_and_its_credits_return_to_pay_what_is_r
     for _ in range(2):
         status, voided = say(invoiced, "void", "TX-000001")
         assert (status, voided["status"], voided["number"]) == (200, "void", "TX-000001")
+        assert voided["reissued_as"] is None
     assert balance(invoiced) == ledger_sum(invoiced) == "3"
     invoiced.flow()
     assert [each["number"] for each in invoiced.announced("invoice.voided")] == ["TX-000001"]
@@ -62,8 +63,9 @@ def test_a_period_is_invoiced_anew_under_the_next_number_with_what_is_known_now(
     assert invoiced.does("GET", "/v1/customers/acme/invoices/draft")["subtotal"] == "5"
     for _ in range(2):
         status, voided = say(invoiced, "void", reissue=True)
-        assert (status, voided["status"]) == (200, "void")
+        assert (status, voided["status"], voided["reissued_as"]) == (200, "void", AGAIN)
     again = shown(invoiced, AGAIN)
+    assert (shown(invoiced)["reissued_as"], again["reissued_as"]) == (AGAIN, None)
     assert (again["number"], again["total"], again["credits_applied"]) == ("TX-000002", "14", "4")
     assert invoiced.does("GET", "/v1/customers/acme/invoices/draft")["subtotal"] == "1"
     invoiced.advance("2027-01-02T00:00:00Z")
@@ -84,6 +86,33 @@ def test_an_invoice_that_adjusted_an_earlier_one_adjusts_it_again_when_it_is_mad
     say(invoiced, "void", december, reissue=True)
     assert shown(invoiced, f"{december}-2")["total"] == "5"
     assert invoiced.does("GET", "/v1/customers/acme/invoices/draft")["lines"] == []
+
+
+def test_draws_and_returns_of_an_invoiced_period_say_which_invoice_it_was_or_the_last_of_several(
+    invoiced: Street,
+) -> None:
+    invoiced.does("POST", "/v1/customers/acme/credits", {"id": "d", "amount": "100"})
+
+    def told() -> list[tuple[str, str, str | None]]:
+        rows = invoiced.does("GET", "/v1/customers/acme/ledger")["rows"]
+        assert all(row["invoice"] is None for row in rows if row["period"] is None)
+        return [(row["kind"], row["credit"], row["invoice"]) for row in rows if row["period"]]
+
+    assert told() == [("draw", "d", None), ("draw", "c", NOVEMBER)]
+    say(invoiced, "void", reissue=True)
+    assert told() == [("draw", "d", None), ("draw", "c", AGAIN)]
+    invoiced.now += 3_600_000
+    say(invoiced, "void", AGAIN)
+    assert ("return", "c", AGAIN) in told()
+    invoiced.advance("2027-01-02T00:00:00Z")
+    assert {invoice for _, _, invoice in told()} == {AGAIN, "acme:20261201T0000Z"}
+    whole = invoiced.does("GET", "/v1/customers/acme/ledger")["rows"]
+    page, rows = invoiced.does("GET", "/v1/customers/acme/ledger", query={"limit": "1"}), []
+    while page["rows"]:
+        rows += page["rows"]
+        query = {"limit": "1", "next": page["next"]}
+        page = invoiced.does("GET", "/v1/customers/acme/ledger", query=query) if page["next"] else {"rows": []}
+    assert rows == whole
 
 
 @pytest.mark.parametrize("answer_lost", [False, True])

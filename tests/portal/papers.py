@@ -20,6 +20,24 @@ def line(description: str = "Calls", amount: str = "12.5", **more: Any) -> dict[
     }
 
 
+def adjustment(description: str, amount: str, **more: Any) -> dict[str, Any]:
+    """A line of what an earlier period is adjusted by, or of what is granted for it."""
+    return line(description, amount, kind="adjustment", item=None, quantity=None, unit=None, unit_price=None, **more)
+
+
+def credited() -> dict[str, Any]:
+    """An invoice whose adjustment leaves nothing to pay, and a credit besides."""
+    october = {"start": "2026-09-30T22:00:00Z", "end": "2026-10-31T23:00:00Z"}
+    return invoice(
+        line(),
+        adjustment("Adjustment of 2026-10-01 to 2026-10-31", "-20.5", period=october),
+        adjustment("Granted as credit", "8"),
+        **dict.fromkeys(("subtotal", "total", "amount_due"), "0"),
+        credit_granted="8",
+        credit="adjustment:20261031T230000Z",
+    )
+
+
 def invoice(*lines: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A paid invoice of November with these lines."""
     return {
@@ -56,5 +74,8 @@ def invoice(*lines: dict[str, Any], **more: Any) -> dict[str, Any]:
         "paid_at": "2026-12-04T23:30:00Z",
         "stripe_invoice": None,
         "hosted_invoice_url": None,
+        "credit_granted": "0",
+        "credit": None,
+        "reissued_as": None,
         **more,
     }

@@ -8,7 +8,7 @@ import pytest
 
 from portal.dates import stretch
 from portal.invoice import render
-from tests.portal.papers import invoice, line
+from tests.portal.papers import credited, invoice, line
 
 
 class Page(HTMLParser):
@@ -159,6 +159,29 @@ def test_tax_credits_and_refunds_are_shown_where_there_are_any() -> None:
         ["Paid from credits", "−2.00"],
         ["Amount refunded", "3.00"],
     ]
+
+
+def test_what_is_granted_as_a_credit_is_a_line_and_said_again_below_what_is_due() -> None:
+    rows = Page(render(credited())).rows
+    start = rows.index(["Adjustment of 2026-10-01 to 2026-10-31", "−20.50"])
+    assert rows[start + 1] == ["Granted as credit", "8.00"]
+    assert rows[-2:] == [["Amount due (USD)", "0.00"], ["Granted as credit", "8.00"]]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"status": "finalized"}, "12.50 USD due by 31 December 2026"),
+        ({"status": "past_due"}, "12.50 USD due since 31 December 2026"),
+        ({"status": "void"}, "This invoice was taken back: nothing of it is to be paid."),
+        (
+            {"status": "void", "reissued_as": "acme:20261101T0000Z-2"},
+            "This invoice was taken back: nothing of it is to be paid. It was made anew.",
+        ),
+    ],
+)
+def test_it_says_what_is_still_to_be_paid(more: dict[str, Any], said: str) -> None:
+    assert said in [" ".join(row) for row in page(line(), **more).rows]
 
 
 def test_a_draft_says_that_it_is_one() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from portal.invoice_table import as_csv, file_name
-from tests.portal.papers import invoice, line
+from tests.portal.papers import credited, invoice, line
 
 
 def rows(written: str) -> list[dict[str, str]]:
@@ -35,6 +35,16 @@ def test_the_amounts_of_all_rows_add_up_to_what_is_due() -> None:
     assert {(row["number"], row["currency"], row["period_end"]) for row in table} == {
         ("TX-000001", "USD", "2026-11-30T23:00:00Z")
     }
+
+
+def test_with_adjustments_and_a_credit_granted_for_them_they_still_add_up_and_say_what_they_are_for() -> None:
+    table = rows(as_csv(credited()))
+    assert [(row["amount"], row["period_start"], row["credit"]) for row in table] == [
+        ("12.50", "2026-10-31T23:00:00Z", ""),
+        ("-20.50", "2026-09-30T22:00:00Z", ""),
+        ("8.00", "2026-10-31T23:00:00Z", "adjustment:20261031T230000Z"),
+    ]
+    assert sum(Decimal(row["amount"]) for row in table) == 0
 
 
 def test_it_is_rfc_4180_and_always_has_a_header() -> None:

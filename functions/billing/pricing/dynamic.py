@@ -4,9 +4,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from billing.fields import Written
 from billing.pricing.charges import Charge, Measured
 from metering.decimals import text
+from metering.faults import Written
 
 
 class Dynamic(Written):

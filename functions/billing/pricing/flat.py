@@ -5,8 +5,9 @@ from typing import Literal
 
 from pydantic import StrictBool
 
-from billing.fields import Amount, Written
+from billing.fields import Amount
 from billing.pricing.charges import Charge
+from metering.faults import Written
 
 
 class Flat(Written):

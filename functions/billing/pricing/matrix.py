@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from billing.faults import Contradiction
-from billing.fields import Written, list_in, mapping_in
+from billing.fields import list_in, mapping_in
 from billing.pricing.dynamic import Dynamic
 from billing.pricing.graduated import Graduated
 from billing.pricing.package import Package
@@ -16,6 +15,7 @@ from billing.pricing.percentage import Percentage
 from billing.pricing.stairstep import Stairstep
 from billing.pricing.volume import Volume
 from metering.bodies import DimensionName, DimensionValue
+from metering.faults import Contradiction, Written
 from metering.meters import DimensionNames
 from metering.usage import Usage
 

@@ -4,9 +4,10 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Literal
 
-from billing.fields import Amount, Positive, Written
+from billing.fields import Amount, Positive
 from billing.pricing.charges import Charge
 from metering.decimals import text
+from metering.faults import Written
 
 
 class Package(Written):

@@ -3,8 +3,9 @@
 from fractions import Fraction
 from typing import Literal
 
-from billing.fields import Amount, Written
+from billing.fields import Amount
 from billing.pricing.charges import Charge
+from metering.faults import Written
 
 
 class PerUnit(Written):

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from billing.faults import Contradiction
-from billing.fields import Amount, Written, bounds_crossed
+from billing.fields import Amount, bounds_crossed
 from billing.pricing.charges import Charge, Measured
 from metering.decimals import text
+from metering.faults import Contradiction, Written
 
 
 class Percentage(Written):

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from billing.faults import Contradiction
-from billing.fields import Amount, Positive, Written, list_in, mapping_in, number_in
+from billing.fields import Amount, Positive, list_in, mapping_in, number_in
 from billing.pricing.charges import Step
 from metering.decimals import text
+from metering.faults import Contradiction, Written
 
 
 class Fee(Written):

@@ -12,7 +12,7 @@ from taximeter.tables import printable, say, show_json
 
 if TYPE_CHECKING:
     from taximeter.applying.differences import Change
-    from taximeter.applying.file import Entry
+    from taximeter.applying.file import Catalogue
 
 
 def apply(
@@ -30,24 +30,24 @@ def apply(
     What the file does not name stays as it is. What was interrupted is finished by the same command.
     """
     with connected(url, key, port) as client:
-        entries = _read(file)
-        changes = _changes(entries, client)
+        catalogue = _read(file)
+        changes, count = _changes(catalogue, client), len(catalogue.entries)
         if not as_json:
-            _show(changes, len(entries))
+            _show(changes, count)
         agreed = bool(changes) and not dry_run and (yes or _agreed(len(changes)))
         if agreed:
             for change in changes:
                 _write(change, client)
         if as_json:
             told = [change.as_json() for change in changes]
-            show_json({"changes": told, "unchanged": len(entries) - len(changes), "applied": agreed})
+            show_json({"changes": told, "unchanged": count - len(changes), "applied": agreed})
         elif agreed:
             say("done")
     if changes and not agreed and not dry_run:
         raise typer.Exit(1)
 
 
-def _read(file: Path) -> "list[Entry]":
+def _read(file: Path) -> "Catalogue":
     from taximeter.applying.file import read  # noqa: PLC0415 - only this command needs the models
 
     try:
@@ -56,11 +56,11 @@ def _read(file: Path) -> "list[Entry]":
         raise ValueError(str(fault)) from fault
 
 
-def _changes(entries: "list[Entry]", client: Client) -> "list[Change]":
+def _changes(catalogue: "Catalogue", client: Client) -> "list[Change]":
     """What is not deployed as it is written.
 
     Raises:
-        ValueError: plans ask of meters what no meter has.
+        ValueError: with all that is wrong with the catalogue, by itself and with what is deployed.
         Refused: what is deployed cannot be read.
     """
     from metering.meters import Meter  # noqa: PLC0415 - only this command needs the models
@@ -72,11 +72,12 @@ def _changes(entries: "list[Entry]", client: Client) -> "list[Change]":
     known = {
         name: Meter.model_validate({part: row[part] for part in row if part in fields}) for name, row in meters.items()
     }
-    faults = list(misfits(entries, known))
+    plans = {plan for plan in catalogue.plans_asked_for if client.find("plans", plan)}
+    faults = [*catalogue.faults, *misfits(catalogue, known, plans)]
     if faults:
         raise ValueError("\n".join(faults))
     changes = []
-    for entry in entries:
+    for entry in catalogue.entries:
         deployed = meters.get(entry.name) if entry.kind == "meters" else client.find(entry.kind, entry.name)
         change = change_of(entry, deployed)
         if change:

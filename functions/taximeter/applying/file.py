@@ -1,17 +1,19 @@
 """A catalogue as people keep it: meters, plans and customers in one YAML (or JSON) file."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from billing.customers import Customer
-from billing.faults import pointer
+from billing.fields import list_in
 from billing.plans import Plan
 from billing.plans import misfits as misfits_of
+from metering.errors import Invalid
+from metering.faults import pointer, read_model
 from metering.meters import Meter
 
 Json = dict[str, Any]
@@ -73,11 +75,33 @@ class Entry:
         return self.value.model_dump(mode="json")
 
 
-def read(text: str) -> list[Entry]:
-    """Read a catalogue, in the order in which it is to be written.
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What a file holds.
+
+    Attributes:
+        entries: what can be read of it, in the order in which it is to be written.
+        rows: all that was written, by kind, with what each is called in a message.
+        faults: what is wrong with it by itself.
+    """
+
+    entries: tuple[Entry, ...]
+    rows: Mapping[str, Sequence[tuple[str, Json]]]
+    faults: tuple[str, ...]
+
+    @property
+    def plans_asked_for(self) -> list[str]:
+        """The plans that its customers have and that it does not hold, each once."""
+        held = {row.get("key") for _, row in self.rows["plans"]}
+        asked = (row.get("plan") for _, row in self.rows["customers"])
+        return list(dict.fromkeys(plan for plan in asked if isinstance(plan, str) and plan and plan not in held))
+
+
+def read(text: str) -> Catalogue:
+    """Read a catalogue with all of its faults.
 
     Raises:
-        ValueError: with every fault of the file at once.
+        ValueError: it is no catalogue at all.
     """
     try:
         # A loader that only makes plain values, as the safe one does.
@@ -88,57 +112,59 @@ def read(text: str) -> list[Entry]:
     if not isinstance(content, dict) or not content.keys() <= KINDS.keys():
         raise ValueError("a catalogue has the lists `meters`, `plans` and `customers`, and nothing else")
     entries: list[Entry] = []
-    faults: list[str] = []
+    rows: dict[str, list[tuple[str, Json]]] = {kind: [] for kind in KINDS}
+    faults = [f"{kind}: must be a list" for kind in KINDS if not isinstance(content.get(kind), list | None)]
     for kind in KINDS:
-        rows = content.get(kind)
-        if not isinstance(rows, list | None):
-            faults.append(f"{kind}: must be a list")
-            continue
-        for place, row in enumerate(rows or ()):
-            found = _entry(kind, place, row)
-            if isinstance(found, Entry):
-                entries.append(found)
-            else:
-                faults += found
-    faults += _repeated(entries)
-    if faults:
-        raise ValueError("\n".join(faults))
-    return entries
+        for place, row in enumerate(list_in(content.get(kind))):
+            if not isinstance(row, dict):
+                faults.append(f"{kind}[{place}]: must be a mapping")
+                continue
+            named = row.get(KINDS[kind][1])
+            called = f"{kind}/{named}" if isinstance(named, str) else f"{kind}[{place}]"
+            rows[kind].append((called, row))
+            try:
+                entries.append(_entry(kind, row))
+            except Invalid as found:
+                faults += [_told(called, fault.pointer, fault.detail) for fault in found.faults]
+    return Catalogue(tuple(entries), rows, (*faults, *_repeated(rows)))
 
 
-def _entry(kind: str, place: int, row: object) -> Entry | list[str]:
+def _entry(kind: str, row: Json) -> Entry:
     model, naming = KINDS[kind]
-    if not isinstance(row, dict):
-        return [f"{kind}[{place}]: must be a mapping"]
     written = dict(row)
     written.pop(_SHOWN.get(kind, ""), None)
     effective_at = written.pop(_PLAN_EFFECTIVE_AT, None) if kind == "customers" else None
-    try:
-        value = model.model_validate(written)
-    except ValidationError as errors:
-        named = f"{kind}/{row[naming]}" if isinstance(row.get(naming), str) else f"{kind}[{place}]"
-        return [f"{named}: {_place(error['loc'])}{_sentence(error['msg'])}" for error in errors.errors()]
+    value = read_model(model, written)
     return Entry(kind, str(written[naming]), written, value, effective_at)
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    return f"{'.'.join(map(str, location))}: " if location else ""
+def _told(called: str, where: str, what: str) -> str:
+    return f"{called}: {where}: {what}" if where else f"{called}: {what}"
 
 
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _repeated(rows: Mapping[str, Sequence[tuple[str, Json]]]) -> Iterator[str]:
+    for kind, (_, naming) in KINDS.items():
+        names = [row[naming] for _, row in rows[kind] if isinstance(row.get(naming), str)]
+        for name in dict.fromkeys(each for each in names if names.count(each) > 1):
+            yield f"{kind}/{name}: is there twice"
 
 
-def _repeated(entries: list[Entry]) -> Iterator[str]:
-    names = [(entry.kind, entry.name) for entry in entries]
-    for kind, name in dict.fromkeys(each for each in names if names.count(each) > 1):
-        yield f"{kind}/{name}: is there twice"
+def misfits(catalogue: Catalogue, meters: Mapping[str, Meter], plans: Container[str]) -> Iterator[str]:
+    """What the file asks for that neither it nor the deployment has.
 
-
-def misfits(entries: list[Entry], deployed_meters: Mapping[str, Meter]) -> Iterator[str]:
-    """What the file's plans ask of meters that neither the file nor the deployment has."""
-    meters = dict(deployed_meters) | {entry.name: entry.value for entry in entries if isinstance(entry.value, Meter)}
-    for entry in entries:
-        if isinstance(entry.value, Plan):
-            for where, what in misfits_of(entry.written, meters):
-                yield f"plans/{entry.name}: {pointer(where, entry.written)}: {what}"
+    Args:
+        catalogue: the file.
+        meters: those that are deployed.
+        plans: of the `plans_asked_for` those that are deployed.
+    """
+    held: dict[str, Meter | None] = dict(meters)
+    held |= {str(row.get("key")): None for _, row in catalogue.rows["meters"]}
+    held |= {entry.name: entry.value for entry in catalogue.entries if isinstance(entry.value, Meter)}
+    for called, row in catalogue.rows["plans"]:
+        for where, what in misfits_of(row, held):
+            yield _told(called, pointer(where, row), what)
+    asked = set(catalogue.plans_asked_for)
+    for called, row in catalogue.rows["customers"]:
+        plan = row.get("plan")
+        if isinstance(plan, str) and plan in asked and plan not in plans:
+            yield _told(called, "/plan", f"there is no plan {plan}")

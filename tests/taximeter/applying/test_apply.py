@@ -106,10 +106,11 @@ def test_a_change_of_plan_may_say_from_when_it_holds(service: Service, file: Pat
 
 def test_what_is_wrong_is_told_before_anything_is_written(service: Service, file: Path) -> None:
     wrong = PLAN | {"items": [{**PLAN["items"][0], "where": {"planet": "earth"}}]}
-    rewrite(file, plans=[wrong])
+    rewrite(file, plans=[wrong], meters=[*METERS, METERS[0] | {"key": "calls", "weight": "gb"}])
     done = service.run("apply", str(file), "--yes")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "plans/serverless: /items/0/where/planet: meter requests has no dimension planet" in done.stderr
+    assert "meters/calls: /weight: `weight` belongs to duration meters" in done.stderr
     assert not [each for each in service.asked if each.startswith("PUT")]
 
 

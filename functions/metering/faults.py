@@ -1,9 +1,9 @@
 """What is wrong with something written, all of it at once, each fault with the JSON pointer to where it is."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from metering.errors import Fault, Invalid
@@ -12,6 +12,32 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 Contradiction = tuple[tuple[str | int, ...], str]
 """Something that no field can see by itself: where, as steps into what was written, and what is wrong there."""
+
+
+class Written(BaseModel):
+    """Something that a user wrote: frozen, and refused whole when it has a field that nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def contradictions(cls, written: Mapping[str, Any]) -> Iterable[Contradiction]:  # noqa: ARG003 - for its heirs
+        """What fields say against one another: told with what is wrong within them, so it is found in what was sent.
+
+        What cannot be read is passed over: its own field tells of it.
+        """
+        return ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tell_everything(cls, written: Any, read: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - any JSON
+        found = list(cls.contradictions(written)) if isinstance(written, Mapping) else []
+        try:
+            value = read(written)
+        except ValidationError as errors:
+            raise (_joined(cls.__name__, errors, found) if found else errors) from None
+        if found:
+            raise _joined(cls.__name__, None, found)
+        return value
 
 
 def read_model(model: type[_Model], written: Any, further: Iterable[Contradiction] = ()) -> _Model:  # noqa: ANN401 - any JSON
@@ -48,7 +74,7 @@ def _told(errors: ValidationError) -> Iterator[Contradiction]:
     return ((each["loc"], each["msg"].removeprefix("Value error, ")) for each in errors.errors())
 
 
-def joined(title: str, errors: ValidationError | None, contradictions: Iterable[Contradiction]) -> ValidationError:
+def _joined(title: str, errors: ValidationError | None, contradictions: Iterable[Contradiction]) -> ValidationError:
     """One error of what fields found wrong with themselves and what contradicts something else."""
     own = errors.errors() if errors else []
     found = [(each["type"], each["msg"], each["loc"], each["input"]) for each in own]
