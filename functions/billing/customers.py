@@ -1,15 +1,31 @@
 """Customers: what users write about them, and beside it what the catalogue keeps: which plan held when."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from decimal import Decimal
+from typing import Any, Literal, get_args
 
-from pydantic import Field, JsonValue, StrictBool, model_validator
+from pydantic import Field, JsonValue, StrictBool
 
-from billing.fields import Amount, AnchorDay, CurrencyCode, Days, Instant, Percent, Positive, Text, Timezone
-from billing.money import check_digits
+from billing.fields import (
+    Amount,
+    AnchorDay,
+    CurrencyCode,
+    Days,
+    Instant,
+    Percent,
+    Positive,
+    Text,
+    Timezone,
+    instant_in,
+    list_in,
+    mapping_in,
+    number_in,
+)
+from billing.money import check_digits, minor_units
 from billing.periods import Calendar, PeriodUnit
 from metering.errors import Invalid
-from metering.faults import Written
+from metering.faults import Contradiction, Written
 from metering.meters import Key
 
 AlertKind = Literal["balance_below", "spend_above", "usage_above"]
@@ -23,11 +39,12 @@ class Alert(Written):
     threshold: Amount
     meter: Key | None = None
 
-    @model_validator(mode="after")
-    def _names_a_meter_only_for_usage(self) -> "Alert":
-        if (self.kind == "usage_above") != (self.meter is not None):
-            raise ValueError("`meter` belongs to usage_above alerts, and they need one")
-        return self
+    @classmethod
+    def contradictions(cls, written: Mapping[str, Any]) -> Iterator[Contradiction]:
+        """It names a meter if it looks at usage, and only then."""
+        kind = written.get("kind")
+        if kind in get_args(AlertKind) and (kind == "usage_above") != (written.get("meter") is not None):
+            yield ("meter",), "belongs to usage_above alerts, and they need one"
 
 
 class TopUpRule(Written):
@@ -64,27 +81,30 @@ class Customer(Written):
     alerts: tuple[Alert, ...] = ()
     top_up: TopUpRule | None = None
 
-    @model_validator(mode="after")
-    def _is_consistent(self) -> "Customer":
-        faults = list(self._inconsistencies())
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+    @classmethod
+    def contradictions(cls, written: Mapping[str, Any]) -> Iterator[Contradiction]:
+        """Alerts are told apart by their keys, the end lies after the start, and a top-up can be charged."""
+        keys = [getattr(alert, "key", mapping_in(alert).get("key")) for alert in list_in(written.get("alerts"))]
+        for place, key in enumerate(keys):
+            if isinstance(key, str) and key in keys[:place]:
+                yield ("alerts", place, "key"), f"another alert has the key {key}"
+        starts_at, ends_at = instant_in(written.get("starts_at")), instant_in(written.get("ends_at"))
+        if starts_at is not None and ends_at is not None and starts_at >= ends_at:
+            yield ("ends_at",), "must lie after `starts_at`"
+        amount = number_in(mapping_in(written.get("top_up")).get("amount"))
+        if amount is not None and isinstance(written.get("currency"), str):
+            yield from _too_fine(amount, written["currency"])
 
-    def _inconsistencies(self) -> list[str]:
-        keys = [alert.key for alert in self.alerts]
-        instants = (self.starts_at, self.ends_at)
-        faults = []
-        if len(set(keys)) < len(keys):
-            faults.append("two alerts have the same key")
-        if None not in instants and instants[0] >= instants[1]:  # type: ignore[operator]  # neither is None
-            faults.append("`ends_at` must lie after `starts_at`")
-        if self.top_up and self.currency:
-            try:
-                check_digits(self.top_up.amount, self.currency)
-            except Invalid as error:
-                faults.append(f"`top_up.amount` {error.detail}")
-        return faults
+
+def _too_fine(amount: Decimal, currency: str) -> Iterator[Contradiction]:
+    try:
+        minor_units(currency)
+    except Invalid:
+        return  # its own field tells of it
+    try:
+        check_digits(amount, currency)
+    except Invalid as error:
+        yield ("top_up", "amount"), error.detail
 
 
 @dataclass(frozen=True, slots=True)

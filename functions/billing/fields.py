@@ -80,6 +80,14 @@ def _quarter(value: object) -> int:
     return floor(parse_time(value), QUARTER)
 
 
+def instant_in(written: object) -> int | None:
+    """The configured instant that was written; None if it is none."""
+    try:
+        return _quarter(written)
+    except Invalid:
+        return None
+
+
 Exact = Annotated[Decimal, BeforeValidator(decimal_of), PlainSerializer(text, when_used="json")]
 Amount = Annotated[Exact, AfterValidator(_not_negative)]
 Positive = Annotated[Exact, AfterValidator(_positive)]

@@ -92,11 +92,20 @@ class Client:
         Raises:
             Refused: they cannot be read.
         """
+        for page in self.pages(*steps, query=query, most=most):
+            yield from page["rows"]
+
+    def pages(self, *steps: str, query: Query | None = None, most: int | None = None) -> Iterator[Json]:
+        """The pages of a list, read as they are taken, each with all that it says.
+
+        Raises:
+            Refused: they cannot be read.
+        """
         limit = _ROWS_OF_A_PAGE if most is None else min(most, _ROWS_OF_A_PAGE)
         following: str | None = ""
         while following is not None:
             page = self.get(*steps, query={**(query or {}), "limit": str(limit), "next": following})
-            yield from page["rows"]
+            yield page
             following = page["next"]
 
 

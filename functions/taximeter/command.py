@@ -2,7 +2,7 @@
 
 import typer
 
-from taximeter import benchmark, local, offline, operator, reading
+from taximeter import asking, benchmark, local, offline, operator, reading
 from taximeter.applying.command import apply
 from taximeter.demo.command import demo
 from taximeter.importing.command import import_
@@ -26,6 +26,9 @@ for _command in (
     reading.balance,
     reading.invoices,
     reading.events,
+    asking.explain,
+    asking.quote,
+    asking.what_if,
     operator.parked,
     operator.redrive,
     replay,

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from billing.customers import Account, Customer, PlanChange
 from metering.errors import Invalid
+from metering.faults import read_model
 from metering.times import parse_time
 
 
@@ -25,7 +26,7 @@ from metering.times import parse_time
         ({"starts_at": "2026-12-01T00:00:00Z", "ends_at": "2026-12-01T00:14:00Z"}, "ends_at"),
         ({"alerts": [{"key": "a", "kind": "usage_above", "threshold": "1"}]}, "meter"),
         ({"alerts": [{"key": "a", "kind": "balance_below", "threshold": "1", "meter": "m"}]}, "meter"),
-        ({"alerts": [{"key": "a", "kind": "balance_below", "threshold": "1"}] * 2}, "same key"),
+        ({"alerts": [{"key": "a", "kind": "balance_below", "threshold": "1"}] * 2}, "another alert has the key"),
         ({"top_up": {"threshold": "1", "amount": "0"}}, "above zero"),
         ({"currency": "JPY", "top_up": {"threshold": "1", "amount": "0.5"}}, "decimals in JPY"),
         ({"surprise": 1}, "surprise"),
@@ -35,6 +36,28 @@ def test_a_customer_that_cannot_be_meant_is_refused(fields: dict[str, Any], word
     with pytest.raises(ValidationError) as refused:
         Customer.model_validate({"id": "acme", **fields})
     assert word in str(refused.value)
+
+
+def test_every_fault_of_a_customer_is_told_at_once_with_its_pointer() -> None:
+    alert = {"key": "a", "kind": "usage_above", "threshold": "x"}
+    body = {
+        "id": "acme",
+        "anchor_day": 40,
+        "currency": "USD",
+        "starts_at": "2026-12-01T00:00:00Z",
+        "ends_at": "2026-11-01T00:00:00Z",
+        "alerts": [alert, alert],
+        "top_up": {"threshold": "1", "amount": "0.005"},
+    }
+    with pytest.raises(Invalid) as refused:
+        read_model(Customer, body)
+    assert [fault.pointer for fault in refused.value.faults] == [
+        "/anchor_day",
+        *(f"/alerts/{place}/{name}" for place in (0, 1) for name in ("threshold", "meter")),
+        "/alerts/1/key",
+        "/ends_at",
+        "/top_up/amount",
+    ]
 
 
 def test_times_are_cut_to_quarters_and_shown_in_utc() -> None:

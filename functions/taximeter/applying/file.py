@@ -97,17 +97,26 @@ class Catalogue:
         return list(dict.fromkeys(plan for plan in asked if isinstance(plan, str) and plan and plan not in held))
 
 
+def parsed(text: str) -> Any:  # noqa: ANN401 - any JSON
+    """The plain values of YAML or JSON, numbers with a point as the text that was written.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        # A loader that only makes plain values, as the safe one does.
+        return yaml.load(text, _Loader)  # noqa: S506 - see above
+    except (yaml.YAMLError, RecursionError) as fault:
+        raise ValueError(f"the file is not YAML: {fault}") from None
+
+
 def read(text: str) -> Catalogue:
     """Read a catalogue with all of its faults.
 
     Raises:
         ValueError: it is no catalogue at all.
     """
-    try:
-        # A loader that only makes plain values, as the safe one does.
-        content = yaml.load(text, _Loader)  # noqa: S506 - see above
-    except (yaml.YAMLError, RecursionError) as fault:
-        raise ValueError(f"the file is not YAML: {fault}") from None
+    content = parsed(text)
     content = {} if content is None else content
     if not isinstance(content, dict) or not content.keys() <= KINDS.keys():
         raise ValueError("a catalogue has the lists `meters`, `plans` and `customers`, and nothing else")
