@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
@@ -27,7 +28,8 @@ _STATUSES = ("open", "closed", "anomalous")
 def get_sessions() -> Response[str]:
     """The sessions of a customer and meter that started in an interval (the last day unless told), newest first.
 
-    What still runs is listed however long ago it began, unless `from` is given.
+    What still runs is listed however long ago it began, unless `from` is given. What ran so long that nothing is kept
+    of its start any more is listed with what started when it ended.
     """
     live = _live.live
     customer, meter = required_query("customer"), meter_named(required_query("meter"))
@@ -49,18 +51,18 @@ def get_sessions() -> Response[str]:
         if session.start < end and (since is None or session.start >= since)
     ]
     rows = (
-        ([start, *_place(session)], _session_row(known_at(session, meter, now, ends_at), meter, now))
-        for session in _sessions(
+        ([start, *where], _session_row(known_at(session, meter, now, ends_at), meter, now))
+        for where, session in _sessions(
             customer, meter, (start, min(end, last[0] + 1) if last else end), running, status, live
         )
         # An edge counts when its time comes.
-        if session.start <= now and (last is None or _place(session) < last)
+        if session.start <= now and (last is None or where < last)
     )
     return page((where, row) for where, row in rows if _is_wanted(row, status))
 
 
-def _place(session: Session) -> tuple[int, str, str]:
-    return session.start, session.id, session.resource
+Place = tuple[int, str, str]
+"""Where a session stands in the list: an instant, its id and its resource."""
 
 
 def _is_wanted(row: Body, status: str) -> bool:
@@ -70,22 +72,25 @@ def _is_wanted(row: Body, status: str) -> bool:
 
 def _sessions(
     customer: str, meter: Meter, bounds: tuple[int, int], running: list[Session], status: str, live: Live
-) -> Iterator[Session]:
+) -> Iterator[tuple[Place, Session]]:
     """The sessions that started in an interval and those that run, newest first, hour by hour as they are taken."""
     start, end = bounds
+    kept = live.acceptance.written_since(live.clock())
     opened: defaultdict[int, list[Session]] = defaultdict(list)
     for session in running:
         if session.start < end:
             opened[floor(session.start, HOUR)].append(session)
     hours = set() if status == "open" or start >= end else set(live.usage.hours(customer, meter.key, start, end))
     for hour in sorted(hours | opened.keys(), reverse=True):
-        found = {session.identity: session for session in opened[hour]}
+        found = {session.identity: (session.start, session) for session in opened[hour]}
         if hour in hours:
             # What is open by its facts is shown as such, though its window may not tell so yet.
             for session in latest_sessions(live.raw_events.facts(customer, meter.key, hour)):
-                if max(start, hour) <= session.start < min(end, hour + HOUR):
-                    found[session.identity] = session
-        yield from sorted((each for each in found.values() if each.closed_by != "void"), key=_place, reverse=True)
+                at = session.end if session.start < kept and session.end is not None else session.start
+                if max(start, hour) <= at < min(end, hour + HOUR):
+                    found[session.identity] = (at, session)
+        placed = [((at, each.id, each.resource), each) for at, each in found.values() if each.closed_by != "void"]
+        yield from sorted(placed, key=itemgetter(0), reverse=True)
 
 
 def _session_row(session: Session, meter: Meter, now: int) -> dict[str, Any]:

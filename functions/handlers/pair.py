@@ -30,8 +30,6 @@ Days = tuple[EdgeKey, Event, Published]
 """What is to be remembered of a session once the facts that count its past days are written."""
 
 _BY_TIME = {"max_duration", "ends_at"}
-_WRITTEN_LONGER = 14 * DAY
-"""How long beyond `accept_past` a window may be written (law 4.8)."""
 
 
 def pair_records(records: Sequence[Record], live: Live) -> None:
@@ -170,7 +168,7 @@ def _publish(
     if listed is not None and listed > max(sure, session.start) and end > start + HOUR:
         days = [(key, _start_edge(session, around), replace(remembered, rolled=listed))]
     first = floor(sure, HOUR) if sure > session.start else start
-    oldest = now - live.acceptance.past - _WRITTEN_LONGER
+    oldest = live.acceptance.written_since(now)
     return [hour for hour in sorted({start, *range(first, end + 1, HOUR)}) if hour > oldest], days
 
 

@@ -9,7 +9,7 @@ from metering.decimals import decimal_of, text
 from metering.errors import Invalid
 from metering.meters import Meter
 from metering.packing import canonical
-from metering.times import floor, format_time
+from metering.times import DAY, floor, format_time
 
 Dimensions = tuple[tuple[str, str], ...]
 """Names and values, sorted by name."""
@@ -102,6 +102,10 @@ class Acceptance:
 
     past: int
     future: int
+
+    def written_since(self, now: int) -> int:
+        """The instant before which no window is written any more, as what it is folded from expires."""
+        return now - self.past - 14 * DAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,7 @@ class Case:
         parts: what falls in windows: the window, its time zone, and for each its start, end and quantity.
         customer: what the customer says besides; the first of two is written at `begin`, the second is a patch of then.
         billed: the quantities on the lines of its invoices and of the running draft, in minutes.
-        lived: whether its edges are too far apart to be sent at once. What was kept of its start is gone then: once it
-            has ended, a deployment lists it no more.
+        lived: whether its edges are too far apart to be sent at once.
     """
 
     name: str
