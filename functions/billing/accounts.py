@@ -8,7 +8,7 @@ from billing.customers import Account, Customer, PlanChange
 from billing.money import check_digits
 from billing.periods import Calendar, whole_period
 from billing.plans import Plan
-from metering.errors import Conflict, Invalid
+from metering.errors import Conflict, Fault, Invalid
 from metering.times import QUARTER, floor
 
 
@@ -40,7 +40,7 @@ def revise(
     customer = _with_currency(account, customer, plan, charged=charged)
     if plan is None:
         if account and account.plans:
-            raise Invalid("a plan can be changed, not taken away: set `ends_at` to end it")
+            raise _invalid("/plan", "a plan can be changed, not taken away: set `ends_at` to end it")
         return Account(customer)
     if account is None or not account.plans:
         return _first_plan(customer, plan, now)
@@ -50,8 +50,12 @@ def revise(
     if same or newest == account.plans[-1]:
         return Account(customer, account.plans)
     if running_start is not None and newest.effective_at < running_start:
-        raise Invalid("`plan_effective_at` must not lie before the running period")
+        raise _invalid("/plan_effective_at", "`plan_effective_at` must not lie before the running period")
     return Account(customer, _changed(account.plans, newest, floor(now, QUARTER)))
+
+
+def _invalid(pointer: str, detail: str) -> Invalid:
+    return Invalid(detail, faults=[Fault(pointer, detail)])
 
 
 def _changed(plans: Sequence[PlanChange], newest: PlanChange, now: int) -> tuple[PlanChange, ...]:
@@ -69,7 +73,10 @@ def _with_currency(
     if charged and before is not None and currency != before:
         raise Conflict("the currency is fixed once there is a credit or an invoice", "currency_mismatch")
     if customer.top_up and currency:
-        check_digits(customer.top_up.amount, currency)
+        try:
+            check_digits(customer.top_up.amount, currency)
+        except Invalid as error:
+            raise _invalid("/top_up/amount", error.detail) from None
     return customer.model_copy(update={"currency": currency})
 
 
