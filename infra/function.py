@@ -147,15 +147,18 @@ class OurFunction(lambda_.Function):
         # Lambda checks the role's rights when the mapping is made.
         mapping.node.add_dependency(self.owned_role)
 
-    def consume_queue(self, queue: sqs.Queue, *, most_at_once: int) -> None:
-        """Feed the function from a queue, one message an invocation."""
+    def consume_queue(
+        self, queue: sqs.Queue, *, most_at_once: int, batch_size: int = 1, gathering_seconds: int = 0
+    ) -> None:
+        """Feed the function from a queue, one message an invocation if nothing else is said."""
         self.add_to_role_policy(grants.from_queue(queue))
         mapping = lambda_.CfnEventSourceMapping(
             self,
             "Queue",
             function_name=self.function_name,
             event_source_arn=queue.queue_arn,
-            batch_size=1,
+            batch_size=batch_size,
+            maximum_batching_window_in_seconds=gathering_seconds or None,
             scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=most_at_once),
         )
         mapping.node.add_dependency(self.owned_role)

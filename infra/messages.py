@@ -18,6 +18,7 @@ class Messages(Construct):
         self.undelivered = self._dead_letters("Undelivered")
         self.dead_letters = [self.undelivered]
         self.rate = self._queue("Rate", function_timeout_seconds=120)
+        self.refresh = self._queue("Refresh", function_timeout_seconds=120)
         self.invoice = self._queue("Invoice", function_timeout_seconds=120)
         self.collect = self._queue("Collect", function_timeout_seconds=60)
         self.top_up = self._queue("TopUp", function_timeout_seconds=60, delay_seconds=settings.top_up_delay_seconds)

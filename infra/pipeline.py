@@ -68,7 +68,7 @@ class Pipeline(Construct):
         return pair
 
     def _aggregate(self) -> OurFunction:
-        data = self._shared.data
+        data, queue = self._shared.data, self._messages.refresh
         aggregate = OurFunction(
             self,
             "aggregate",
@@ -82,9 +82,17 @@ class Pipeline(Construct):
                 grants.on_table(data.usage, *grants.WINDOWS),
                 grants.on_table(data.catalog, *grants.READ),
                 grants.on_table(data.ledger, "PutItem"),
+                # It puts the refreshes of large windows off.
+                grants.to_queue(queue),
             ],
+            environment={
+                "REFRESH_QUEUE_URL": queue.queue_url,
+                "FRESHNESS": f"{self._shared.settings.freshness_seconds}s",
+            },
         )
         aggregate.consume_stream(_stream(data.events), _kinds("usage", "facts"), self._shared)
+        # What waited for the same instant comes together; the fewest at once that Lambda allows, so that it does.
+        aggregate.consume_queue(queue, most_at_once=2, batch_size=100, gathering_seconds=3)
         return aggregate
 
     def _rate(self) -> OurFunction:

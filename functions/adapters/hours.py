@@ -58,6 +58,11 @@ class Stored:
         kept = "whole" if self.window is None else self.window.head.get("minutes", "whole")
         return "whole" if kept == "whole" else "inside" if kept == "inside" else "apart"
 
+    @property
+    def bytes(self) -> int:
+        """The size of its window's parts: what a refresh reads, and rewrites at the most."""
+        return sum(map(len, self.window.parts)) if self.window else 0
+
     def minutes(self) -> Minutes:
         """The hour with its last minutes; nothing for an hour that is not kept with them.
 

@@ -144,10 +144,14 @@ class Invoices:
     def leave_to_others(self, invoice: Invoice) -> None:
         """Take an invoice that is not collected through Stripe off the list of those that wait for it.
 
+        One that is past due is on no list any more: thousands of them would hide what follows.
+
         Raises:
             ConditionFailed: the head is no longer what was read.
         """
-        item: Item = {**_item(invoice), "due_shard": "overdue", "due_at": invoice.due_at or 0}
+        item = {name: value for name, value in _item(invoice).items() if name not in {"due_shard", "due_at"}}
+        if invoice.status == "finalized":
+            item |= {"due_shard": "overdue", "due_at": invoice.due_at or 0}
         self._table.put(Put(item, Equals("body", _body(invoice))))
 
     def give_numbers(self, prefix: str, invoices: Sequence[Invoice], now: int) -> list[Invoice]:

@@ -14,11 +14,12 @@ which something has to happen.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from adapters.items import Absent, Equals, Item, Put, Table, binary, integer, string
+from adapters.items import Absent, ConditionFailed, Equals, Item, Put, Table, binary, integer, string
 from adapters.outbox import outbox_item
 from adapters.periods import due_period
 from adapters.shards import shard_of
@@ -70,7 +71,10 @@ class Ledger:
         grace_milliseconds: int,
         extra: Sequence[Put] = (),
     ) -> None:
-        """Write what a settlement made: finished hours first, then the wallet with all that belongs to it, at once.
+        """Write what a settlement made, the wallet with all that belongs to it, at once.
+
+        Finished hours too: two who settle at an hour's end may know of different usage, and only what the winner made
+        of the hour fits its wallet (law 5.4).
 
         Args:
             settlement: with the wallet at the version that was read.
@@ -82,18 +86,22 @@ class Ledger:
             ConditionFailed: somebody else wrote the wallet, or what `extra` depends on.
         """
         wallet, customer = settlement.wallet, settlement.wallet.customer
-        for hour, entries in settlement.entries.items():
-            self._table.put(Put(_entries_item(customer, hour, entries)))
+        hours = [
+            Put(_entries_item(customer, hour, entries)) for hour, entries in sorted(settlement.entries.items())[::-1]
+        ]
         periods = [
-            due_period(customer, period.start, period.end + grace_milliseconds) for period in settlement.closed_periods
+            due_period(customer, period.start, period.end + grace_milliseconds)
+            for period in settlement.closed_periods[::-1]
         ]
         attempts = [attempt_item(settlement.top_up)] if settlement.top_up else []
         news = [outbox_item(customer, each, wallet.settled_at) for each in settlement.announcements]
         puts = [Put(_wallet_item(wallet, due_at), Equals("version", wallet.version or None)), *extra]
-        puts += [*periods, *(Put(item) for item in (*attempts, *news))]
-        # Longer than one transaction only after years without a look: what comes first is harmless to repeat.
+        puts += [*(Put(item) for item in attempts), *periods, *hours, *(Put(item) for item in news)]
+        # Longer than one transaction only after years without a look: the oldest hours and periods are harmless to
+        # repeat, but for a period that somebody has concluded meanwhile.
         for put in puts[_MOST_IN_A_TRANSACTION:]:
-            self._table.put(put)
+            with suppress(ConditionFailed):
+                self._table.put(replace(put, condition=Absent()) if put in periods else put)
         if len(puts) == 1:
             self._table.put(puts[0])
         else:

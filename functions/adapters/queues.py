@@ -27,15 +27,16 @@ class Queue:
         self._url = url
         self._client = client or _client()
 
-    def send(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Send messages.
+    def send(self, messages: Sequence[Mapping[str, Any]], delay_seconds: int = 0) -> None:
+        """Send messages, to be delivered after a delay of at most 900 seconds; without one, after the queue's own.
 
         Raises:
             Unavailable: the queue did not take all of them; sending all again is harmless to their consumers.
         """
+        delay = {"DelaySeconds": delay_seconds} if delay_seconds else {}
         for start in range(0, len(messages), _BATCH):
             entries: list[Any] = [
-                {"Id": str(number), "MessageBody": json.dumps(message)}
+                {"Id": str(number), "MessageBody": json.dumps(message), **delay}
                 for number, message in enumerate(messages[start : start + _BATCH])
             ]
             if self._client.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed"):

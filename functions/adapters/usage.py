@@ -22,13 +22,17 @@ from functools import cached_property, partial
 from adapters.hours import Hour, Stored, sessions_of
 from adapters.items import Absent, ConditionFailed, Item, Put, Table, string
 from adapters.windows import Window, read_window, read_windows, write_window
+from metering.errors import TooLarge
 from metering.minutes import Minutes
 from metering.sessions import Session
 from metering.spreading import spread_sessions, spread_slots
 from metering.times import DAY, HOUR, floor, format_time, hour_name, hour_of_name
 from metering.totals import Totals
 from metering.window_items import pack_minutes, unpack_slots
-from metering.windows import Slots, merge
+from metering.windows import Slot, Slots, Tally, add_slots, merge
+
+MOST_SLOTS = 500_000
+"""Of an hour, each a combination of dimensions in a quarter of an hour: what fits into aggregate's memory."""
 
 _TOMBSTONE_LIFE = 2 * DAY
 _LAST = "\U0010ffff"
@@ -120,10 +124,21 @@ class Usage:
             write_window(self._table, hour.customer, hour.minute_sort(minute), "minute", spread, read, {})
 
     def minutes(self, hour: Hour) -> Slots:
-        """Merge what is stored of an hour's minutes that are items of their own."""
+        """Merge what is stored of an hour's minutes that are items of their own.
+
+        Raises:
+            TooLarge: they hold more than an hour's window may; they stay as they are, and so does the window.
+        """
         first = hour.minute_sort("")
-        windows = read_windows(self._table, hour.customer, first, f"{first}{_LAST}")
-        return merge(*(unpack_slots(part) for window in windows for part in window.parts))
+        whole: dict[Slot, Tally] = {}
+        for window in read_windows(self._table, hour.customer, first, f"{first}{_LAST}"):
+            for part in window.parts:
+                add_slots(whole, unpack_slots(part))
+                if len(whole) > MOST_SLOTS:
+                    raise TooLarge(
+                        f"an hour holds at most {MOST_SLOTS} combinations of dimensions by quarter of an hour"
+                    )
+        return whole
 
     def read(
         self,

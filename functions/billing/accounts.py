@@ -29,14 +29,15 @@ def revise(
         customer: as written, whole.
         plan: the newest version of the plan that it names; None where it names none.
         now: milliseconds.
-        effective_at: from when a change of plan holds (`plan_effective_at`), now by default.
-        running_start: the start of the running period, before which no plan can change.
-        charged: whether the customer has a credit or anything was charged: then its currency and start are fixed.
+        effective_at: from when a change of plan holds, now by default.
+        running_start: of the running period, before which no plan can change.
+        charged: whether there is a credit or anything was charged: then currency and start are fixed.
 
     Raises:
         Conflict: `currency_mismatch`, or `customer_in_use` for what can no longer change.
-        Invalid: a change of plan that lies before the running period, or that takes the plan away.
+        Invalid: a plan taken away; a plan that changes, or an end that lies, before the running period.
     """
+    _check_end(account, customer, running_start)
     customer = _with_currency(account, customer, plan, charged=charged)
     if plan is None:
         if account and account.plans:
@@ -46,8 +47,7 @@ def revise(
         return _first_plan(customer, plan, now)
     customer = _with_start(account, customer, charged=charged)
     newest = PlanChange(floor(now if effective_at is None else effective_at, QUARTER), plan[0].key, plan[1])
-    same = newest.plan == account.plans[-1].plan and effective_at is None
-    if same or newest == account.plans[-1]:
+    if newest == account.plans[-1] or (newest.plan == account.plans[-1].plan and effective_at is None):
         return Account(customer, account.plans)
     if running_start is not None and newest.effective_at < running_start:
         raise _invalid("/plan_effective_at", "`plan_effective_at` must not lie before the running period")
@@ -56,6 +56,14 @@ def revise(
 
 def _invalid(pointer: str, detail: str) -> Invalid:
     return Invalid(detail, faults=[Fault(pointer, detail)])
+
+
+def _check_end(account: Account | None, customer: Customer, running_start: int | None) -> None:
+    if account is None or customer.ends_at is None or customer.ends_at == account.customer.ends_at:
+        return
+    if running_start is not None and customer.ends_at <= running_start:
+        fault = "must lie after the start of the running period: void the invoices of those before"
+        raise _invalid("/ends_at", fault)
 
 
 def _changed(plans: Sequence[PlanChange], newest: PlanChange, now: int) -> tuple[PlanChange, ...]:

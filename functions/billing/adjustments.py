@@ -13,7 +13,7 @@ from fractions import Fraction
 from billing.books import Books
 from billing.credits import Credit, CreditRequest
 from billing.money import exact, total
-from billing.periods import local_date
+from billing.periods import Period, local_date
 from billing.rating import Line, subtotal
 from billing.wallet import Adjustment, OpenPeriod, Wallet
 from metering.times import HOUR, floor, format_time
@@ -27,7 +27,7 @@ class Concluded:
         period: as it was when it left, with who paid for it.
         invoiced: what invoices have asked for its usage so far, before tax and credits.
         invoice: the id of the invoice that was made of it, the last if it was made anew; None if none was.
-        forgiven: its invoice was voided, so late usage changes nothing any more.
+        forgiven: its invoice was voided, so nothing is owed for it, whatever was used; late usage changes nothing.
     """
 
     period: OpenPeriod
@@ -39,9 +39,23 @@ class Concluded:
 @exact
 def adjusted(wallet: Wallet, concluded: Concluded, rated: Decimal) -> Wallet:
     """SET what a concluded period is still to be adjusted by, to its new rating less what was invoiced for it."""
-    period = concluded.period
+    owed = Decimal(0) if concluded.forgiven else rated
+    return _pending(wallet, concluded.period.period, owed - concluded.invoiced)
+
+
+@exact
+def adjusted_by(wallet: Wallet, period: Period, amount: Decimal) -> Wallet:
+    """The wallet with that much more of a period to be adjusted: an invoice that asked for it was taken back."""
+    return _pending(wallet, period, pending(wallet, period.start) + amount)
+
+
+def pending(wallet: Wallet, start: int) -> Decimal:
+    """What the period that starts then is still to be adjusted by."""
+    return total(each.amount for each in wallet.adjustments if each.period == start)
+
+
+def _pending(wallet: Wallet, period: Period, amount: Decimal) -> Wallet:
     others = tuple(each for each in wallet.adjustments if each.period != period.start)
-    amount = Decimal(0) if concluded.forgiven else rated - concluded.invoiced
     new = (Adjustment(period.start, period.end, amount),) if amount else ()
     return replace(wallet, adjustments=tuple(sorted((*others, *new), key=lambda each: each.period)))
 
@@ -55,6 +69,17 @@ def adjustments_on(wallet: Wallet, start: int) -> tuple[Adjustment, ...]:
 def invoiced_anew(concluded: Concluded, amount: Decimal) -> Concluded:
     """A concluded period after an invoice asked for that much more of it; below zero: for that much less."""
     return replace(concluded, invoiced=concluded.invoiced + amount)
+
+
+@exact
+def concluded_now(wallet: Wallet, period: OpenPeriod, rated: Decimal, invoice: str | None) -> Concluded:
+    """A period that leaves its wallet, with what was asked for it, by its own invoice (of that id) and by others.
+
+    Of one whose invoice was voided to be made anew, other invoices may have asked for late usage: that is pending with
+    the opposite sign, until an invoice carries it, which may be the new one.
+    """
+    carried = any(each.period == period.start for each in adjustments_on(wallet, period.start))
+    return Concluded(period, rated if carried else rated - pending(wallet, period.start), invoice)
 
 
 def with_adjustments(lines: Sequence[Line], adjustments: Iterable[Adjustment], timezone: str) -> tuple[Line, ...]:

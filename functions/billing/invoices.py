@@ -16,7 +16,7 @@ from billing.rating import Line, subtotal
 from metering.decimals import text
 from metering.errors import Conflict
 from metering.packing import canonical, digest
-from metering.times import DAY, format_time
+from metering.times import DAY, format_time, parse_time
 
 Status = Literal["draft", "finalized", "paid", "past_due", "void", "uncollectible"]
 
@@ -107,6 +107,18 @@ class Invoice:
             "credit": self.credit,
             "reissued_as": self.reissued_as,
         }
+
+
+@exact
+def asked_of(invoice: Invoice) -> dict[Period, Decimal]:
+    """What an invoice with its lines asks for, before tax: of its own period, and of each that it adjusts."""
+    asked = {invoice.period: Decimal(0)}
+    for line in invoice.lines:
+        period = invoice.period
+        if line["kind"] == "adjustment" and "period" in line:
+            period = Period(parse_time(line["period"]["start"]), parse_time(line["period"]["end"]))
+        asked[period] = asked.get(period, Decimal(0)) + Decimal(line["amount"])
+    return asked
 
 
 def invoice_id(customer: str, start: int, issue: int = 0) -> str:

@@ -15,10 +15,15 @@ from metering.times import HOUR, MINUTE, floor
 
 
 def is_late(view: View, touched: Period) -> bool:
-    """Whether usage changed before everything that the wallet still looks at."""
-    wallet = view.wallet
-    opening = [] if wallet.opened_until is None else [wallet.opened_until]
-    return touched.start < min([*(period.start for period in wallet.periods), *opening], default=touched.start)
+    """Whether usage may have changed in a period that is over and that the wallet does not look at any more.
+
+    It may still look at an earlier one, whose invoice is made anew.
+    """
+    reached, closed_until = touched.start, view.wallet.opened_until
+    for period in view.wallet.periods:
+        if period.start <= reached:
+            reached = max(reached, period.end)
+    return closed_until is not None and reached < min(touched.end, closed_until)
 
 
 def adjust(customer: str, touched: Iterable[Period], live: Live, now: int) -> None:
@@ -40,7 +45,7 @@ def adjust(customer: str, touched: Iterable[Period], live: Live, now: int) -> No
         wallet = view.wallet
         for concluded in found.values():
             wallet = adjusted(wallet, concluded, subtotal(_as_known(view, concluded).rated(concluded.period)))
-        return _invoiced_somewhere(wallet, view, list(found.values())) if wallet != view.wallet else None
+        return invoiced_somewhere(wallet, view, list(found.values())) if wallet != view.wallet else None
 
     settle_customer(customer, live, now, change)
 
@@ -52,7 +57,7 @@ def _as_known(view: View, concluded: Concluded) -> View:
     return replace(view, measured=usage)
 
 
-def _invoiced_somewhere(wallet: Wallet, view: View, found: Sequence[Concluded]) -> tuple[Wallet, Sequence[Put]]:
+def invoiced_somewhere(wallet: Wallet, view: View, found: Sequence[Concluded]) -> tuple[Wallet, Sequence[Put]]:
     """Give the adjustments of a customer who has ended a period, and so an invoice, of their own."""
     ends_at = view.account.customer.ends_at
     if not wallet.adjustments or wallet.periods or ends_at is None or view.now < ends_at:

@@ -38,7 +38,7 @@ _STATUS: Mapping[type[TaximeterError], int] = {
 
 # What one bad record makes our own code raise. It is parked with its payload; what is not here (a table that does
 # not answer, a condition that fails) is the infrastructure's, and the batch is handled again.
-UNPROCESSABLE = (Unreadable, Invalid, ArithmeticError, LookupError, TypeError, ValueError)
+UNPROCESSABLE = (Unreadable, Invalid, TooLarge, ArithmeticError, LookupError, TypeError, ValueError)
 
 
 def count(name: str, number: int = 1) -> None:

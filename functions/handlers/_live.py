@@ -155,6 +155,11 @@ class Live:
         return parse_duration(self.setting("GRACE"))
 
     @cached_property
+    def freshness_milliseconds(self) -> int:
+        """How long the consumers of streams gather records."""
+        return parse_duration(self.setting("FRESHNESS"))
+
+    @cached_property
     def issuer(self) -> dict[str, Any]:
         """Who invoices: name, address, tax_id, invoice_prefix."""
         issuer = json.loads(self.setting("ISSUER"))

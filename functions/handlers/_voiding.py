@@ -8,11 +8,12 @@ from adapters.invoices import move_put
 from adapters.items import Put
 from adapters.outbox import outbox_item
 from adapters.periods import concluded_period, due_period
-from billing.adjustments import Concluded, adjusted, forgive, invoiced_anew, reopen
+from billing.adjustments import Concluded, adjusted, adjusted_by, forgive, invoiced_anew, reopen
 from billing.credits import Credit
-from billing.invoices import Invoice, moved
+from billing.invoices import Invoice, asked_of, moved
 from billing.settlement import Announcement
 from billing.wallet import Wallet
+from handlers._adjusting import invoiced_somewhere
 from handlers._live import Live
 from handlers._settling import View, settle_customer
 from handlers.invoice import finalize_period, number_invoices
@@ -41,11 +42,15 @@ def void_invoice(invoice: Invoice, live: Live, now: int, *, reissue: bool) -> In
         news = Announcement(f"{before.id}:invoice.voided", "invoice.voided", _detail(before, reissue=reissue))
         puts = [move_put(before, after), Put(outbox_item(before.customer, news, view.now))]
         known = _known_credits(view, concluded)
-        if not reissue:
-            forgiven = concluded_period(before.customer, replace(concluded, forgiven=True))
-            return forgive(view.wallet, concluded.period, known, view.now), [*puts, forgiven]
-        wallet, undone = _unadjusted(reopen(view.wallet, concluded.period, known), before, live)
-        return wallet, [*puts, *undone, due_period(before.customer, before.period.start, view.now)]
+        if reissue:
+            wallet = reopen(view.wallet, concluded.period, known)
+        else:
+            wallet = forgive(view.wallet, concluded.period, known, view.now)
+        wallet, left, earlier = _taken_back(wallet, before, concluded, live)
+        if reissue:
+            return wallet, [*puts, *earlier, due_period(before.customer, before.period.start, view.now)]
+        wallet, following = invoiced_somewhere(wallet, view, [left])
+        return wallet, [*puts, *earlier, *following, concluded_period(before.customer, replace(left, forgiven=True))]
 
     settle_customer(invoice.customer, live, now, change, invoice.period.start if reissue else None)
     if reissue:
@@ -86,17 +91,19 @@ def _used_up(shown: dict[str, object]) -> Credit:
     )
 
 
-def _unadjusted(wallet: Wallet, invoice: Invoice, live: Live) -> tuple[Wallet, list[Put]]:
-    """Take back that an invoice adjusted earlier periods: the one that is made anew adjusts them."""
-    puts = []
-    for line in invoice.lines:
-        if line["kind"] == "adjustment" and "period" in line:
-            earlier = live.periods.concluded(invoice.customer, parse_time(line["period"]["start"]))
-            if earlier and not earlier.forgiven:
-                due = earlier.invoiced + next(
-                    (each.amount for each in wallet.adjustments if each.period == earlier.period.start), Decimal(0)
-                )
-                earlier = invoiced_anew(earlier, -Decimal(line["amount"]))
-                puts.append(concluded_period(invoice.customer, earlier))
-                wallet = adjusted(wallet, earlier, due)
-    return wallet, puts
+def _taken_back(
+    wallet: Wallet, invoice: Invoice, concluded: Concluded, live: Live
+) -> tuple[Wallet, Concluded, list[Put]]:
+    """Take back what an invoice asked for: what it adjusted earlier periods by, the next one has to ask for again.
+
+    So has what later invoices asked for its own period be given back: that is forgiven, or invoiced anew as a whole.
+    """
+    asked, puts = asked_of(invoice), []
+    left = invoiced_anew(concluded, -asked.pop(invoice.period))
+    wallet = adjusted(wallet, left, Decimal(0))
+    for period, amount in asked.items():
+        wallet = adjusted_by(wallet, period, amount)
+        earlier = live.periods.concluded(invoice.customer, period.start)
+        if earlier:
+            puts.append(concluded_period(invoice.customer, invoiced_anew(earlier, -amount)))
+    return wallet, left, puts

@@ -1,5 +1,11 @@
-"""Events stream, segments and facts: refresh the windows they belong to. Law 4.3."""
+"""Events stream, segments and facts: refresh the windows they belong to. Law 4.3.
 
+The refresh of a large window is put off to the end of its pause, in which more comes to it: a message says which of its
+minutes are to be folded again. Whatever waits for the same instant is done at once then, and what was put off is not
+put off again. So nothing is left undone, and nothing has to be remembered but the messages.
+"""
+
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,7 +22,8 @@ from metering.errors import Invalid, Unavailable, Unreadable
 from metering.meters import Meter
 from metering.minutes import Minutes
 from metering.sessions import Session
-from metering.times import DAY, HOUR, MINUTE, floor, hour_of_name
+from metering.spreading import next_refresh, pause_between_refreshes
+from metering.times import DAY, HOUR, MINUTE, SECOND, floor, hour_of_name
 from metering.window_items import fitting, minute_within
 from metering.windows import Folded, fold
 
@@ -32,37 +39,60 @@ _CLOCKS_APART = 10 * MINUTE
 """More than any two functions' clocks differ: nobody closes a day that another one takes for running."""
 
 
-def aggregate_records(records: Sequence[Record], live: Live) -> None:
+def aggregate_records(records: Sequence[Record], live: Live, *, at_once: bool = False) -> None:
     """Refresh every hour that something was written to; a batch handled twice changes nothing.
+
+    Args:
+        records: of the stream, or messages of the queue.
+        live: the surroundings.
+        at_once: whether no refresh is put off; what was put off never is again.
 
     Raises:
         Unavailable: an hour was refreshed by others all the time; the batch is to be handled again.
     """
     hours: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
-        hours[record["dynamodb"]["Keys"]["pk"]["S"]].append(record)
+        hours[_told(record)[0]].append(record)
     for partition, together in hours.items():
+        minutes = {minute for record in together for minute in _told(record)[1]}
+        waits = not at_once and all("dynamodb" in record for record in together)
         try:
-            refresh(partition, {record["dynamodb"]["Keys"]["sk"]["S"][:2] for record in together}, live)
+            refresh(partition, minutes, live, may_wait=waits)
         except UNPROCESSABLE as error:
             _park(partition, together, error, live)
 
 
-def refresh(partition: str, minutes: Iterable[str], live: Live) -> bool:
+def _told(record: Record) -> tuple[str, list[str]]:
+    """The partition of an hour and those of its minutes that a record or message tells of."""
+    if "body" in record:
+        message = json.loads(record["body"])
+        return message["partition"], message["minutes"]
+    keys = record["dynamodb"]["Keys"]
+    return keys["pk"]["S"], [keys["sk"]["S"][:2]]
+
+
+def refresh(partition: str, minutes: Iterable[str], live: Live, *, may_wait: bool = False) -> bool:
     """Fold everything addressed to an hour and SET its window where it changed; says whether it did.
 
     The stored version is read before the inputs and is the condition of the write, so a refresh that read less than
     another one can never overwrite it. Of an hour with many segments only those minutes are folded again that something
     was written to (see `adapters.usage`).
 
+    If it `may_wait`, the refresh of a large window is put off.
+
     Raises:
         Unreadable: an input is damaged, or the hour's meter is gone.
-        Unavailable: others kept refreshing it.
+        TooLarge: the hour holds more than can be kept of it.
+        Unavailable: others kept refreshing it, or the queue did not take what is put off.
     """
     hour, meter = _address(partition, live)
     touched = set(minutes)
     for _ in range(_ATTEMPTS):
         stored = live.usage.stored(hour, of_sessions=meter.is_duration)
+        if may_wait and (wait := _wait(partition, hour, stored, live)):
+            message = {"partition": partition, "minutes": sorted(touched)}
+            live.queue("REFRESH").send([message], -(-wait // SECOND))
+            return False
         try:
             changed = _refresh(hour, meter, stored, touched, live)
         except ConditionFailed:
@@ -70,6 +100,19 @@ def refresh(partition: str, minutes: Iterable[str], live: Live) -> bool:
         _reach_day(hour.customer, floor(hour_of_name(hour.name), DAY), live)
         return changed
     raise Unavailable("the hour is being refreshed by others")
+
+
+def _wait(partition: str, hour: Hour, stored: Stored, live: Live) -> int:
+    """How long the refresh of a window has to wait, in milliseconds; 0 for one that is made at once.
+
+    Never so long that an invoice would not wait for it. Of days that are over nothing waits; nor do sessions: several
+    hours are told of an end, and one that lists as running what another one counts already would count it twice.
+    """
+    now = live.clock()
+    if hour.tied_by or floor(hour_of_name(hour.name), DAY) + DAY <= now:
+        return 0
+    pause = pause_between_refreshes(stored.bytes, live.freshness_milliseconds, live.grace_milliseconds // 2)
+    return next_refresh(partition, pause, now) - now if pause else 0
 
 
 def _refresh(hour: Hour, meter: Meter, stored: Stored, touched: set[str], live: Live) -> bool:
@@ -152,9 +195,10 @@ def _park(partition: str, records: Sequence[Record], error: Exception, live: Liv
     count("ParkedRecords", len(records))
     customer, _, _ = partition.partition("#")
     for record in records:
-        live.outbox.park(customer, "aggregate", record, str(error), live.clock())
+        kept = {"body": record["body"]} if "body" in record else record
+        live.outbox.park(customer, "aggregate", kept, str(error), live.clock())
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """DynamoDB stream, filtered to segments and facts."""
-    aggregate_records(event["Records"], _live.live)
+    """DynamoDB stream, filtered to segments and facts, or the queue of put-off refreshes; with `at_once` none waits."""
+    aggregate_records(event["Records"], _live.live, at_once=bool(event.get("at_once")))

@@ -11,7 +11,7 @@ from adapters.items import ConditionFailed, Put
 from adapters.ledger import grant_put
 from adapters.periods import EndedPeriod, concluded_period
 from adapters.shards import SHARDS
-from billing.adjustments import Concluded, adjustments_on, invoiced_anew, remainder
+from billing.adjustments import adjustments_on, concluded_now, invoiced_anew, remainder
 from billing.invoices import Invoice, draft, finalize, invoice_id, moved
 from billing.rating import subtotal
 from billing.wallet import OpenPeriod, Wallet, conclude, grant
@@ -80,7 +80,8 @@ def finalize_period(customer: str, start: int, live: Live, now: int, *, skip_gra
 def _concluded(view: View, period: OpenPeriod, invoice: Invoice) -> list[Put]:
     """What is kept of a period that is concluded, and of those that its invoice adjusts."""
     customer, live = view.wallet.customer, view.live
-    kept = [Concluded(period, subtotal(view.rated(period)), invoice.id if is_due(view, invoice) else None)]
+    made = invoice.id if is_due(view, invoice) else None
+    kept = [concluded_now(view.wallet, period, subtotal(view.rated(period)), made)]
     for each in adjustments_on(view.wallet, period.start):
         earlier = live.periods.concluded(customer, each.period)
         kept += [invoiced_anew(earlier, each.amount)] if earlier else []
@@ -111,8 +112,8 @@ def grant_remainder(invoice: Invoice, live: Live, now: int) -> None:
 
     def change(view: View) -> tuple[Wallet, list[Put]] | None:
         head = live.invoices.head(invoice.id)
-        if head.credit is not None:
-            return None
+        if head.credit is not None or head.number is None:
+            return None  # without a number it cannot be referred to: the next sweep gives both
         wallet, puts = _granted(view, view.wallet, head, str(head.number))
         return wallet, [*puts, move_put(head, replace(head, credit=wallet.credits[-1].id))]
 

@@ -68,7 +68,7 @@ class Forbidden(TaximeterError):
 
 
 class TooLarge(TaximeterError):
-    """A request is over its limit."""
+    """A request is over its limit, or what would have to be kept of an hour."""
 
     default_code = "too_large"
 

@@ -6,11 +6,16 @@ from dataclasses import replace
 
 from metering.packing import canonical
 from metering.sessions import Session
+from metering.times import MINUTE
 from metering.window_items import pack_sessions, pack_slots
 from metering.windows import Slot, Slots, Tally
 
 _CHARACTERS_KEPT_TOGETHER = 8 * 1024
 """Of the distinct values of one slot."""
+_PAUSE_BYTES = 64 * 1024
+"""Of a window for each freshness that passes between its refreshes; one that is less than twice that is not large."""
+LONGEST_PAUSE = 5 * MINUTE
+"""Between the refreshes of a window, however large."""
 
 
 def _place(key: object, count: int) -> int:
@@ -67,3 +72,26 @@ def parts_needed(sizes: Sequence[int], most_bytes: int) -> int:
     while largest > most_bytes and whole > count * most_bytes // 4:
         count, largest = count * 2, -(-largest // 2)
     return count
+
+
+def pause_between_refreshes(size_bytes: int, freshness: int, longest: int) -> int:
+    """How long is between two refreshes of a window of this size, in milliseconds; 0 for one that is not large.
+
+    It grows with the size in powers of two, so that the instants of a smaller window are among those of a larger one.
+
+    Args:
+        size_bytes: of the window's parts.
+        freshness: how long consumers gather what happens, in milliseconds.
+        longest: that usage may wait for, in milliseconds.
+    """
+    times = size_bytes // _PAUSE_BYTES
+    return min(freshness << (times.bit_length() - 1), LONGEST_PAUSE, longest) if times > 1 else 0
+
+
+def next_refresh(name: str, pause: int, now: int) -> int:
+    """The first instant after `now` at which a large window is refreshed: one in each pause.
+
+    It follows from the window's name and the clock, so that nobody has to remember when it was refreshed last, all that
+    waits for one refresh waits for the same instant, and not every large window has the same ones.
+    """
+    return now + pause - (now - zlib.crc32(name.encode())) % pause

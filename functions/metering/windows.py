@@ -84,6 +84,13 @@ def merge(*several: Slots) -> Slots:
     return {slot: merge_tallies(*tallies) if len(tallies) > 1 else tallies[0] for slot, tallies in found.items()}
 
 
+def add_slots(whole: dict[Slot, Tally], slots: Slots) -> None:
+    """Merge a window into another one in place: of many large ones only one more is held at a time."""
+    for slot, tally in slots.items():
+        known = whole.get(slot)
+        whole[slot] = tally if known is None else merge_tallies(known, tally)
+
+
 def fold(
     meter: Meter,
     events: Iterable[Event] = (),

@@ -136,7 +136,8 @@ def _parked(found: Deployment) -> "list[Item]":
 def _processed(found: Deployment, item: "Item") -> bool:
     """Whether a function took its record this time; one that parks it again writes its item anew."""
     title = "".join(part.title() for part in str(item["function"]).split("_"))
-    if found.caller(title)({"Records": [json.loads(str(item["record"]))]}) is not None:
+    event = {"Records": [json.loads(str(item["record"]))], "at_once": True}
+    if found.caller(title)(event) is not None:
         return False
     current = found.table("LedgerTable").get(item["pk"], item["sk"])
     return bool(current and current["parked_at"] == item["parked_at"])

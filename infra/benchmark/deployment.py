@@ -47,10 +47,10 @@ _HANDLERS: dict[str, Any] = {
     "invoice": invoice.handler,
     "api": api.handler,
 }
-_QUEUES = {"RATE": "rate", "INVOICE": "invoice"}
+_QUEUES = {"RATE": "rate", "INVOICE": "invoice", "REFRESH": "aggregate"}
 _ENVIRONMENT = {
     **{f"{name.upper()}_TABLE": name for name in ("Catalog", "Events", "Usage", "Ledger")},
-    **{f"{name}_QUEUE_URL": name for name in ("RATE", "INVOICE", "TOP_UP", "COLLECT")},
+    **{f"{name}_QUEUE_URL": name for name in ("RATE", "INVOICE", "TOP_UP", "COLLECT", "REFRESH")},
     "ACCEPT_PAST": "35d",
     "ACCEPT_FUTURE": "5m",
     "GRACE": "1h",
@@ -160,7 +160,9 @@ class Deployment:
     def invoke(self, function: str, event: Mapping[str, Any], shard: int = 0) -> Any:  # noqa: ANN401 - JSON
         """Give a function an event, in the environment that would get it; returns its answer."""
         if (function, shard) not in self._environments:
-            self._environments[function, shard] = Environment(dict(_ENVIRONMENT), self.table, self)
+            self._environments[function, shard] = Environment(
+                _ENVIRONMENT | {"FRESHNESS": f"{self._freshness}ms"}, self.table, self
+            )
         text = json.dumps(event)
         before, _live.live = _live.live, self._environments[function, shard]
         outer, self.tally.function = self.tally.function, function if self.counting else None

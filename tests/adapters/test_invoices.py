@@ -154,3 +154,8 @@ def test_what_is_not_collected_through_stripe_waits_for_it_no_longer(bench: Benc
     assert invoices.head(numbered.id) == numbered
     with pytest.raises(ConditionFailed):
         invoices.leave_to_others(replace(numbered, status="paid"))
+    assert invoices.overdue(1 << 45, 1) == [numbered]
+    late = moved(numbered, "past_due", START)
+    invoices.move(numbered, late, [], START)
+    invoices.leave_to_others(late)
+    assert bench.table.due("overdue", 1 << 45, 1) == []  # it would hide those that are not past due yet

@@ -220,6 +220,14 @@ def test_more_than_a_transaction_takes_is_written_the_wallet_last(bench: Bench) 
     periods = list(bench.table.query("acme", "period#", "period#~"))
     assert len(periods) == len(made.closed_periods)
     assert ledger.wallet("acme") == replace(made.wallet, version=1)
+    # Who was slower does not bring back to the list what has been concluded meanwhile.
+    for period in made.closed_periods[:2]:
+        bench.table.put(concluded_period("acme", Concluded(period, Decimal(1))))
+    with pytest.raises(ConditionFailed):
+        ledger.commit(made, None, HOUR)
+    assert [item["sk"] for item in bench.table.query("acme", "period#", "period#~") if "due_at" not in item] == [
+        item["sk"] for item in periods[:2]
+    ]
 
 
 def _daily() -> Any:

@@ -101,6 +101,14 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[Plan, int] | None, dict[str, Any]
         Invalid,
         "invalid",
     ),
+    (
+        "an end before the running period",
+        {"ends_at": MONTH},
+        (plan(), 1),
+        {"running_start": MONTH},
+        Invalid,
+        "invalid",
+    ),
     ("a top-up of half a cent", {"top_up": {"threshold": "1", "amount": "1.005"}}, (plan(), 1), {}, Invalid, "invalid"),
 ]
 

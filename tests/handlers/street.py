@@ -38,6 +38,8 @@ ENVIRONMENT = {
     "INVOICE_QUEUE_URL": "INVOICE",
     "TOP_UP_QUEUE_URL": "TOP_UP",
     "COLLECT_QUEUE_URL": "COLLECT",
+    "REFRESH_QUEUE_URL": "REFRESH",
+    "FRESHNESS": "5s",
     "ALERT_TOPIC_ARN": "topic",
     "STRIPE_SECRET_ARN": "secret",
 }
@@ -56,6 +58,7 @@ HANDLERS: dict[str, Any] = {
     "rate": rate.handler,
     "relay": relay.handler,
     "RATE": rate.handler,
+    "REFRESH": aggregate.handler,
     "INVOICE": invoice.handler,
     "TOP_UP": top_up.handler,
     "COLLECT": collect.handler,
@@ -125,6 +128,7 @@ class Street(Live):
         tables: by name.
         streams: the records that each consumer has not had yet.
         queues: the messages that wait, by queue.
+        delays: of the messages that were put off, in seconds.
         bus_entries: everything that was put on the bus.
         lags: the ages of the oldest records that consumers were last given, in milliseconds.
         writes_left: how many writes of a table go well before one ends the process; None for all.
@@ -135,6 +139,7 @@ class Street(Live):
     tables: dict[str, Fragile] = field(default_factory=dict)
     streams: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     queues: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    delays: list[int] = field(default_factory=list)
     bus_entries: list[dict[str, Any]] = field(default_factory=list)
     lags: list[int] = field(default_factory=list)
     writes_left: int | None = None
@@ -197,6 +202,7 @@ class Street(Live):
 
         def send(QueueUrl: str, Entries: list[dict[str, Any]]) -> Any:  # noqa: N803 - the SDK's own names
             self.queues[QueueUrl] += [json.loads(entry["MessageBody"]) for entry in Entries]
+            self.delays += [entry["DelaySeconds"] for entry in Entries if "DelaySeconds" in entry]
             return {}
 
         return Queue(self.setting(f"{name}_QUEUE_URL"), SimpleNamespace(send_message_batch=send))  # type: ignore[arg-type]  # all that it calls
@@ -229,13 +235,17 @@ class Street(Live):
         return answer
 
     def flow(self, random: Random | None = None) -> None:
-        """Move every record and rate message along until nothing is left.
+        """Move every record, put-off refresh and rate message along until nothing is left.
 
         With `random`: in any order, in batches of any size, some of them twice.
         """
-        while (waiting := [name for name in CONSUMERS if self.streams[name]]) or self.queues["RATE"]:
-            if not waiting:
-                self.deliver("RATE")
+        while True:
+            waiting = [name for name in CONSUMERS if self.streams[name]]
+            queues = [name for name in ("RATE", "REFRESH") if self.queues[name]]
+            if not waiting and not queues:
+                return
+            if not waiting or (random and queues and random.random() < 0.1):
+                self.deliver(random.choice(queues) if random else queues[0])
                 continue
             name = random.choice(waiting) if random else waiting[0]
             records = self.streams[name]

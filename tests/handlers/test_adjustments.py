@@ -3,9 +3,11 @@
 from decimal import Decimal
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from adapters.items import ConditionFailed
 from tests.handlers.street import Street, used
 
 NOVEMBER, DECEMBER = "acme:20261101T0000Z", "acme:20261201T0000Z"
@@ -81,6 +83,17 @@ def test_what_is_left_below_zero_is_granted_as_a_credit_that_refers_to_the_invoi
     assert (balance["balance"], credit["reference"], credit["id"]) == ("8", december["number"], december["credit"])
     invoiced.advance("2027-01-02T01:00:00Z")
     assert invoiced.does("GET", "/v1/customers/acme/balance")["balance"] == "8"
+
+
+def test_that_credit_waits_for_the_number_that_it_refers_to(invoiced: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    post(invoiced, used("a", value="20", void=True, revision=1))
+    with monkeypatch.context() as contended:
+        contended.setattr(invoiced.invoices, "give_numbers", Mock(side_effect=ConditionFailed))
+        invoiced.advance("2027-01-01T01:00:00Z")
+    assert invoiced.does("GET", "/v1/customers/acme/balance")["credits"] == []
+    invoiced.hour()
+    (credit,) = invoiced.does("GET", "/v1/customers/acme/balance")["credits"]
+    assert credit["reference"] == "TX-000002"
 
 
 @pytest.mark.parametrize("answer_lost", [False, True])

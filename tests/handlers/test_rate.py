@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from adapters.items import Put
+from adapters.items import ConditionFailed, Put
 from handlers import rate
-from handlers._settling import settle_customer
+from handlers._settling import look, settle_customer
 from metering.times import HOUR, MINUTE
 from tests.handlers.street import NOW, Street, edge, used
 
@@ -142,3 +142,18 @@ def test_who_only_looks_writes_nothing(funded: Street) -> None:
     for path in ("balance", "ledger", "credits", "access", "top_ups", "invoices/draft"):
         funded.does("GET", f"/v1/customers/acme/{path}")
     assert funded.tables["Ledger"].all() == before
+
+
+def test_of_two_who_finish_an_hour_only_the_one_whose_wallet_is_kept_leaves_its_entries(street: Street) -> None:
+    street.does("POST", "/v1/customers/acme/credits", {"id": "c", "amount": "50"})
+    street.post(used("a", value="20"))
+    street.flow()
+    street.now += HOUR
+    slow = look("acme", street, street.now)
+    street.post(used("b", 65, value="2"))
+    street.flow()
+    with pytest.raises(ConditionFailed):
+        street.ledger.commit(slow.settlement, slow.next_due(), street.grace_milliseconds)
+    rows = street.does("GET", "/v1/customers/acme/ledger")["rows"]
+    assert [row["amount"] for row in rows] == ["-11", "50"]
+    assert street.does("GET", "/v1/customers/acme/balance")["balance"] == "39"

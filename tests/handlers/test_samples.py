@@ -67,6 +67,7 @@ def announced(*kinds: str) -> Check:
 PROMISES: dict[str, Check] = {
     "aggregate/damaged": parked("aggregate"),
     "aggregate/facts": wrote("Usage", "window", 1),
+    "aggregate/put_off": wrote("Usage", "window", 1),
     "aggregate/segment": wrote("Usage", "window", 1),
     "alert/balance_low": lambda street, _: street.queues["topic"] == ["Balance low: acme"],
     "api/balance": status(200, '"balance":"0"'),

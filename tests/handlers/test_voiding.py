@@ -7,6 +7,7 @@ import pytest
 from tests.handlers.street import Street, used
 
 NOVEMBER, AGAIN = "acme:20261101T0000Z", "acme:20261101T0000Z-2"
+DECEMBER = "acme:20261201T0000Z"
 
 
 @pytest.fixture
@@ -160,3 +161,74 @@ def test_what_is_not_paid_in_time_is_past_due_and_can_still_be_paid(invoiced: St
     assert shown(invoiced)["status"] == "past_due"
     assert say(invoiced, "retry")[1]["status"] == "past_due"
     assert say(invoiced, "mark_paid")[1]["status"] == "paid"
+
+
+def asked(street: Street) -> float:
+    """What is asked of acme in all, less what was granted."""
+    rows = street.does("GET", "/v1/invoices", query={"customer": "acme"})["rows"]
+    return sum(float(row["subtotal"]) - float(row["credit_granted"]) for row in rows if row["status"] != "void")
+
+
+def test_late_usage_that_another_invoice_asked_for_is_not_asked_for_again_when_its_period_is_made_anew(
+    invoiced: Street,
+) -> None:
+    invoiced.post(used("late", 1, value="8"))
+    invoiced.flow()
+    invoiced.advance("2027-01-02T00:00:00Z")
+    for name in (NOVEMBER, AGAIN):
+        say(invoiced, "void", name, reissue=True)
+    again = shown(invoiced, f"{NOVEMBER}-3")
+    assert [(line["kind"], line["amount"]) for line in again["lines"]] == [("usage", "14"), ("adjustment", "-4")]
+    assert asked(invoiced) == 14 + 1
+    say(invoiced, "void", DECEMBER, reissue=True)
+    assert shown(invoiced, f"{DECEMBER}-2")["subtotal"] == "5"
+    invoiced.advance("2027-02-02T00:00:00Z")
+    assert asked(invoiced) == 14 + 1
+
+
+def test_a_forgiven_period_is_forgiven_on_other_invoices_too(invoiced: Street) -> None:
+    invoiced.post(used("late", 1, value="8"))
+    invoiced.flow()
+    invoiced.advance("2027-01-02T00:00:00Z")
+    say(invoiced, "void")
+    invoiced.post(used("later", 1, value="100"))
+    invoiced.flow()
+    invoiced.advance("2027-02-02T00:00:00Z")
+    assert asked(invoiced) == 1
+
+
+@pytest.mark.parametrize(("value", "rest"), [("10", 5), ("30", 15)])
+def test_a_void_invoice_does_not_forgive_the_periods_that_it_adjusted(invoiced: Street, value: str, rest: int) -> None:
+    invoiced.post(used("a", value=value, revision=1), used("b2", value="40", timestamp=invoiced.now))
+    invoiced.flow()
+    invoiced.advance("2027-01-02T00:00:00Z")
+    say(invoiced, "void", DECEMBER)
+    invoiced.post(used("c", value="40", timestamp=invoiced.now))
+    invoiced.flow()
+    invoiced.advance("2027-02-02T00:00:00Z")
+    assert asked(invoiced) == rest + 20
+    assert balance(invoiced) == ledger_sum(invoiced)
+
+
+def test_the_last_invoice_of_a_customer_who_has_ended_leaves_its_adjustments_to_one_of_their_own(
+    invoiced: Street,
+) -> None:
+    invoiced.does("PATCH", "/v1/customers/acme", {"ends_at": "2026-12-10T00:00:00Z"})
+    invoiced.post(used("late", 1, value="8"))
+    invoiced.flow()
+    invoiced.advance("2026-12-11T00:00:00Z")
+    assert shown(invoiced, DECEMBER)["subtotal"] == "5"
+    say(invoiced, "void", DECEMBER)
+    invoiced.advance("2026-12-12T00:00:00Z")
+    assert asked(invoiced) == 14
+
+
+def test_late_usage_counts_while_an_earlier_period_waits_to_be_invoiced_anew(invoiced: Street) -> None:
+    invoiced.advance("2027-01-02T00:00:00Z")
+    invoiced.outbox.park("acme", "pair", {"any": "record"}, "damaged", invoiced.now)
+    assert say(invoiced, "void", reissue=True)[1]["code"] == "record_parked"
+    invoiced.post(used("late", value="4", timestamp="2026-12-07T00:00:00Z"))
+    invoiced.flow()
+    invoiced.outbox.unpark(invoiced.parked()[0])
+    invoiced.advance("2027-02-02T00:00:00Z")
+    assert asked(invoiced) == 10 + 1 + 2

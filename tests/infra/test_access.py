@@ -34,6 +34,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "Usage": WINDOWS,
         "Catalog": READ,
         "Ledger": {"PutItem"},
+        "Refresh": SEND | RECEIVE,
         "Events/stream": STREAM,
         **FAILED,
     },

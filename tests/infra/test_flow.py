@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from metering.spreading import LONGEST_PAUSE
+from metering.times import SECOND, parse_duration
 from tests.infra.templates import Template, functions, label, mappings, named, of_type
 
 
@@ -43,7 +45,7 @@ def test_a_stream_never_loses_a_record_and_never_waits_for_one_for_ever(service:
 
 @pytest.mark.parametrize(
     ("consumer", "queue"),
-    [("rate", "Rate"), ("top_up", "TopUp"), ("invoice", "Invoice"), ("collect", "Collect")],
+    [("aggregate", "Refresh"), ("rate", "Rate"), ("top_up", "TopUp"), ("invoice", "Invoice"), ("collect", "Collect")],
 )
 def test_a_queue_waits_for_its_function_and_gives_up_into_dead_letters(
     service: Template, consumer: str, queue: str
@@ -55,6 +57,17 @@ def test_a_queue_waits_for_its_function_and_gives_up_into_dead_letters(
     assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
     assert properties["VisibilityTimeout"] >= 6 * function["Timeout"]
     assert label(properties["RedrivePolicy"]["deadLetterTargetArn"]) == f"{queue}Dead"
+
+
+def test_a_refresh_that_is_put_off_is_made_within_the_grace_even_if_it_fails_twice(service: Template) -> None:
+    properties = named(service, "AWS::SQS::Queue", "Refresh")
+    mapping = mappings(service, "queue")["aggregate"]
+    environment = functions(service)["aggregate"][1]["Environment"]["Variables"]
+    longest = LONGEST_PAUSE // SECOND + mapping["MaximumBatchingWindowInSeconds"]
+    assert LONGEST_PAUSE // SECOND <= 900  # of a message
+    assert (longest + 2 * properties["VisibilityTimeout"]) * SECOND < parse_duration(environment["GRACE"])
+    assert properties.get("DelaySeconds", 0) == 0
+    assert parse_duration(environment["FRESHNESS"]) == 5 * SECOND
 
 
 def test_a_top_up_waits_before_it_is_looked_at(service: Template, local_service: Template) -> None:

@@ -10,8 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.sessions import Session
-from metering.spreading import parts_needed, spread_sessions, spread_slots
-from metering.times import QUARTER
+from metering.spreading import (
+    LONGEST_PAUSE,
+    next_refresh,
+    parts_needed,
+    pause_between_refreshes,
+    spread_sessions,
+    spread_slots,
+)
+from metering.times import HOUR, MINUTE, QUARTER, SECOND
 from metering.window_items import unpack_sessions, unpack_slots
 from metering.windows import Slots, Tally, merge
 from tests.metering.strategies import NOON, sessions, slots
@@ -132,3 +139,40 @@ def test_combinations_longer_than_a_part_do_not_spread_for_ever() -> None:
     parts = spread_until_it_fits(whole)
     assert joined(parts) == whole
     assert len(parts) <= 8
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "freshness_seconds", "longest", "pause_seconds"),
+    [
+        (0, 5, HOUR, 0),
+        (127, 5, HOUR, 0),
+        (128, 5, HOUR, 10),
+        (255, 5, HOUR, 10),
+        (256, 5, HOUR, 20),
+        (2_600, 5, HOUR, 160),
+        (2_600, 1, HOUR, 32),
+        (2_600, 0, HOUR, 0),
+        (2_600, 5, MINUTE, 60),
+        (2_600, 5, 0, 0),
+        (1_000_000, 300, HOUR, 300),
+    ],
+)
+def test_the_larger_a_window_the_longer_between_its_refreshes_and_never_too_long(
+    kilobytes: int, freshness_seconds: int, longest: int, pause_seconds: int
+) -> None:
+    assert pause_between_refreshes(kilobytes * 1024, freshness_seconds * SECOND, longest) == pause_seconds * SECOND
+
+
+@given(st.integers(0, 1 << 40), st.integers(0, 300 * SECOND), st.integers(0, 30 * HOUR))
+def test_no_pause_is_longer_than_usage_may_wait(size_bytes: int, freshness: int, longest: int) -> None:
+    assert 0 <= pause_between_refreshes(size_bytes, freshness, longest) <= min(LONGEST_PAUSE, longest)
+
+
+@given(st.text(max_size=9), st.integers(1, LONGEST_PAUSE), st.integers(0, 1 << 42))
+def test_a_large_window_is_refreshed_once_in_each_pause(name: str, pause: int, now: int) -> None:
+    instant = next_refresh(name, pause, now)
+    assert now < instant <= now + pause
+    assert {next_refresh(name, pause, each) for each in (now, (now + instant) // 2, instant - 1)} == {instant}
+    assert next_refresh(name, pause, instant) == instant + pause
+    # While a window grows its refreshes become fewer, and are none that it had not before.
+    assert next_refresh(name, pause, next_refresh(name, 2 * pause, now) - 1) == next_refresh(name, 2 * pause, now)

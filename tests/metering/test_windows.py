@@ -18,9 +18,11 @@ from metering.times import DAY, HOUR, QUARTER, floor
 from metering.usage import Usage, quantity, tallies_between, usage_between
 from metering.windows import (
     Fact,
+    Slot,
     Slots,
     Tally,
     accrued_between,
+    add_slots,
     cover,
     fold,
     merge,
@@ -181,6 +183,16 @@ def test_merge_is_associative_and_commutative_and_has_an_identity(one: Tally, ot
     assert merge_tallies(one, other) == merge_tallies(other, one)
     assert merge_tallies(merge_tallies(one, other), third) == merge_tallies(one, merge_tallies(other, third))
     assert merge_tallies(one, Tally()) == one == merge_tallies(Tally(), one)
+
+
+@given(st.lists(slots, max_size=4))
+def test_adding_windows_one_by_one_is_merging_them(several: list[Slots]) -> None:
+    before = [dict(each) for each in several]
+    whole: dict[Slot, Tally] = {}
+    for each in several:
+        add_slots(whole, each)
+    assert whole == merge(*several)
+    assert several == before
 
 
 @given(slots, slots, slots)

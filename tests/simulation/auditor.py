@@ -130,7 +130,7 @@ def grids(now: int, random: Random | None = None) -> list[Grid]:
         Grid(
             unit,
             chance.choice(TIME_ZONES),
-            floor(now - length, QUARTER) + chance.randrange(96) * QUARTER,
+            floor(now - length, QUARTER) + chance.randrange(90) * QUARTER,
             floor(now, QUARTER) + chance.choice((HOUR, -QUARTER)),
         )
         for unit, length in lengths

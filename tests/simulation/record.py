@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from metering.arrival import read_events
-from metering.events import Event
+from metering.events import Event, live
 from metering.meters import Meter
 from metering.sessions import pair, resource_of
 from metering.times import format_time
@@ -87,10 +87,10 @@ class Record:
         found = []
         for meter in _DURATIONS:
             resources: defaultdict[str, list[Event]] = defaultdict(list)
-            for edge in self.edges:
-                if (edge.customer, edge.meter) == (customer, meter.key) and edge.timestamp <= now:
-                    resources[resource_of(meter, edge)].append(edge)
-            for session in (each for edges in resources.values() for each in pair(edges, meter, now)):
+            edges = [each for each in self.edges if (each.customer, each.meter) == (customer, meter.key)]
+            for edge in live(each for each in edges if each.timestamp <= now):  # whatever resource (law 4.1)
+                resources[resource_of(meter, edge)].append(edge)
+            for session in (each for together in resources.values() for each in pair(together, meter, now)):
                 if session.closed_by == "orphan":
                     key, at = dict(session.dimensions), format_time(session.start)
                     row = {"meter": meter.key, "key": {name: key[name] for name in meter.session}, "start": at}

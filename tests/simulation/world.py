@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from handlers import _door, _live
+from adapters import windows
+from handlers import _door, _live, aggregate
 from metering.times import format_time, parse_time
 from tests.handlers.street import CONSUMERS, Crash, Street
 from tests.simulation import auditor
@@ -24,13 +25,17 @@ class World:
         settled_late: the customers of whom something came after the period that it belongs to was finalised.
     """
 
-    def __init__(self, begin: int) -> None:
+    def __init__(self, begin: int, *, cramped: bool = False) -> None:
+        """Begin the clock there; in a cramped world a few events make an hour heavy and spread its windows."""
         self.street = Street(now=begin)
         self.record = Record()
         self.settled_late: set[str] = set()
         self._patch = pytest.MonkeyPatch()
         self._patch.setattr(_door.metrics.provider, "namespace", "Taximeter")
         self._patch.setattr(_live, "live", self.street)
+        if cramped:
+            self._patch.setattr(aggregate, "_LIGHT_BYTES", 500)
+            self._patch.setattr(windows, "MOST_BYTES", 120)
         logging.disable(logging.CRITICAL)  # of every crash
         for meter in METERS:
             self.street.does("PUT", f"/v1/meters/{meter['key']}", meter)

@@ -73,7 +73,7 @@ class Place:
         minutes = range(_MINUTES if by_minute else 1)
         keys = [(partition, f"{minute:02d}#replay") for partition in partitions for minute in minutes]
         records = [{"eventName": "MODIFY", "dynamodb": {"Keys": {"pk": {"S": pk}, "sk": {"S": sk}}}} for pk, sk in keys]
-        failure = self.aggregate({"Records": records})
+        failure = self.aggregate({"Records": records, "at_once": True})
         if failure is not None:
             raise RuntimeError(f"aggregate failed: {failure}")
 
