@@ -41,7 +41,7 @@ def revise(
     customer = _with_currency(account, customer, plan, charged=charged)
     if plan is None:
         if account and account.plans:
-            raise Invalid("a plan can be changed, not taken away: set `ends_at` to end it")
+            raise _invalid("/plan", "a plan can be changed, not taken away: set `ends_at` to end it")
         return Account(customer)
     if account is None or not account.plans:
         return _first_plan(customer, plan, now)
@@ -50,8 +50,12 @@ def revise(
     if newest == account.plans[-1] or (newest.plan == account.plans[-1].plan and effective_at is None):
         return Account(customer, account.plans)
     if running_start is not None and newest.effective_at < running_start:
-        raise Invalid("`plan_effective_at` must not lie before the running period")
+        raise _invalid("/plan_effective_at", "`plan_effective_at` must not lie before the running period")
     return Account(customer, _changed(account.plans, newest, floor(now, QUARTER)))
+
+
+def _invalid(pointer: str, detail: str) -> Invalid:
+    return Invalid(detail, faults=[Fault(pointer, detail)])
 
 
 def _check_end(account: Account | None, customer: Customer, running_start: int | None) -> None:
@@ -59,7 +63,7 @@ def _check_end(account: Account | None, customer: Customer, running_start: int |
         return
     if running_start is not None and customer.ends_at <= running_start:
         fault = "must lie after the start of the running period: void the invoices of those before"
-        raise Invalid(fault, faults=[Fault("/ends_at", fault)])
+        raise _invalid("/ends_at", fault)
 
 
 def _changed(plans: Sequence[PlanChange], newest: PlanChange, now: int) -> tuple[PlanChange, ...]:
@@ -77,7 +81,10 @@ def _with_currency(
     if charged and before is not None and currency != before:
         raise Conflict("the currency is fixed once there is a credit or an invoice", "currency_mismatch")
     if customer.top_up and currency:
-        check_digits(customer.top_up.amount, currency)
+        try:
+            check_digits(customer.top_up.amount, currency)
+        except Invalid as error:
+            raise _invalid("/top_up/amount", error.detail) from None
     return customer.model_copy(update={"currency": currency})
 
 

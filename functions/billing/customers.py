@@ -1,6 +1,6 @@
 """Customers: what users write about them, and beside it what the catalogue keeps: which plan held when."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -105,6 +105,14 @@ def _too_fine(amount: Decimal, currency: str) -> Iterator[Contradiction]:
         check_digits(amount, currency)
     except Invalid as error:
         yield ("top_up", "amount"), error.detail
+
+
+def misfits(written: object, meters: Container[str]) -> Iterator[Contradiction]:
+    """What a customer, as it was written, asks of meters that are not there; what cannot be read is passed over."""
+    for place, alert in enumerate(list_in(mapping_in(written).get("alerts"))):
+        meter = mapping_in(alert).get("meter")
+        if isinstance(meter, str) and meter not in meters:
+            yield ("alerts", place, "meter"), f"there is no meter {meter}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from billing.money import check_digits, exact, total
 from billing.periods import Period
 from billing.top_ups import NO_TOP_UPS, TopUps
 from metering.decimals import text
-from metering.errors import Conflict, Invalid, NotFound
+from metering.errors import Conflict, Fault, Invalid, NotFound
 from metering.times import QUARTER, floor, format_time
 
 EntryKind = Literal["grant", "draw", "return", "expiry", "revoke"]
@@ -212,7 +212,8 @@ def grant(wallet: Wallet, request: CreditRequest, now: int) -> Wallet:
     check_digits(request.amount, wallet.currency)
     effective_at = floor(now, QUARTER) if request.effective_at is None else request.effective_at
     if request.expires_at is not None and request.expires_at <= max(effective_at, wallet.settled_at):
-        raise Invalid("`expires_at` must lie after the credit's beginning, and ahead")
+        said = "`expires_at` must lie after the credit's beginning, and ahead"
+        raise Invalid(said, faults=[Fault("/expires_at", said)])
     credit = Credit(
         id=request.id,
         amount=request.amount,

@@ -1,11 +1,14 @@
 """Routes of the catalogue: meters, plans, customers and API keys. Contract: api.md, Catalogue."""
 
+from collections.abc import Iterator
+
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from adapters.items import ConditionFailed
 from adapters.keys import SCOPES
 from billing.accounts import revise
 from billing.customers import Account, Customer
+from billing.customers import misfits as misfits_of_customer
 from billing.fields import merge_patch
 from billing.plans import Plan, misfits
 from handlers import _live
@@ -13,7 +16,6 @@ from handlers._live import Live
 from handlers._paging import page, page_of_all, place
 from handlers._routes import (
     Body,
-    fault_at,
     meter_named,
     name_of,
     needs,
@@ -23,13 +25,12 @@ from handlers._routes import (
     read_body,
     reply,
     router,
-    take_time,
 )
 from handlers._settling import settle_customer
 from metering.errors import Conflict, Fault, Invalid, NotFound
-from metering.faults import read_model
+from metering.faults import Contradiction, read_model
 from metering.meters import Meter
-from metering.times import HOUR, MINUTE, QUARTER, SECOND, floor
+from metering.times import HOUR, MINUTE, QUARTER, SECOND, floor, parse_time
 
 # What of a meter decides quantities, and so is fixed once it has events; dimensions may be added.
 _FIXED = ("aggregation", "unique_by", "session", "weight", "round_up", "minimum", "max_duration")
@@ -190,11 +191,12 @@ def patch_customer(customer: str) -> Response[str]:
 
 def _write_customer(name: str, body: Body, read: Account | None) -> Response[str]:
     live = _live.live
-    effective_at = take_time(body, "plan_effective_at")
-    customer = read_model(Customer, _named(body, "id", name))
+    asked = body.pop("plan_effective_at", None)
+    further = [*_not_there(body), *_no_instant(asked)]
+    customer = read_model(Customer, _named(body, "id", name), further)
+    effective_at = None if asked is None else parse_time(asked)
     stored = read or live.catalog.accounts([name]).get(name)
-    with fault_at("/plan"):
-        plan = _plan_named(customer)
+    plan = None if customer.plan is None else live.catalog.plan(customer.plan)
     wallet = live.ledger.wallet(name)
     running = next((period.start for period in wallet.periods if not period.closed), None) if wallet else None
     now = live.clock()
@@ -215,13 +217,23 @@ def _write_customer(name: str, body: Body, read: Account | None) -> Response[str
     return reply(_account_shown(account), created=stored is None)
 
 
-def _plan_named(customer: Customer) -> tuple[Plan, int] | None:
-    if customer.plan is None:
-        return None
+def _not_there(written: Body) -> Iterator[Contradiction]:
+    """What a customer, as it was written, asks for that is not there."""
+    catalog, plan = _live.live.catalog, written.get("plan")
+    if isinstance(plan, str) and plan and plan.isascii():  # what else is no key, and its field says so
+        try:
+            catalog.plan(plan)
+        except NotFound as error:
+            yield ("plan",), error.detail
+    if written.get("alerts"):
+        yield from misfits_of_customer(written, catalog.meters())
+
+
+def _no_instant(written: object) -> Iterator[Contradiction]:
     try:
-        return _live.live.catalog.plan(customer.plan)
-    except NotFound as error:
-        raise Invalid(error.detail) from None
+        _ = None if written is None else parse_time(written)
+    except Invalid as error:
+        yield ("plan_effective_at",), error.detail
 
 
 @router.delete("/v1/customers/<customer>")

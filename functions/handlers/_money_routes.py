@@ -16,6 +16,7 @@ from handlers import _live
 from handlers._paging import page_of_all, page_of_stream
 from handlers._routes import (
     Body,
+    fault_at,
     name_of,
     needs,
     read_body,
@@ -56,7 +57,8 @@ def post_credit(customer: str) -> Response[str]:
             if known[0] != request:
                 raise Conflict(f"there is another credit {request.id!r}", "id_conflict")
             return None
-        wallet = grant(view.wallet, request, view.now)
+        with fault_at("/amount"):
+            wallet = grant(view.wallet, request, view.now)
         put = grant_put(name, wallet.credits[-1], request)
         granted[:] = [wallet.credits[-1].as_json()]
         return wallet, [put]

@@ -76,15 +76,6 @@ def fault_at(pointer: str) -> Iterator[None]:
         raise Invalid(error.detail, error.code, error.faults or [Fault(pointer, error.detail)]) from None
 
 
-def take_time(body: Body, name: str) -> int | None:
-    """Take an instant out of a body; None where it is not given."""
-    given = body.pop(name, None)
-    if given is None:
-        return None
-    with fault_at(f"/{name}"):
-        return parse_time(given)
-
-
 def query(name: str, default: str = "") -> str:
     """A parameter of the query string."""
     return str((_event().get("queryStringParameters") or {}).get(name) or default)

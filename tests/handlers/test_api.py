@@ -91,6 +91,23 @@ def test_who_may_not_read_reads_nothing_but_that_the_api_answers(street: Street,
         ),
         ("/v1/customers/x", {"timezone": "Moon/Base", "anchor_day": 0}, {"/timezone", "/anchor_day"}),
         ("/v1/customers/x", {"plan": "unheard-of"}, {"/plan"}),
+        (
+            "/v1/customers/x",
+            {
+                "plan": "unheard-of",
+                "plan_effective_at": "soon",
+                "timezone": "Moon/Base",
+                "alerts": [{"key": "a", "kind": "usage_above", "meter": "unheard-of", "threshold": "1"}],
+            },
+            {"/plan", "/plan_effective_at", "/timezone", "/alerts/0/meter"},
+        ),
+        ("/v1/customers/acme", {"plan": None}, {"/plan"}),
+        ("/v1/customers/x", {"plan": "\ud800"}, {"/plan"}),
+        (
+            "/v1/customers/x",
+            {"plan": "serverless", "top_up": {"threshold": "1", "amount": "0.005"}},
+            {"/top_up/amount"},
+        ),
         ("/v1/customers/x", {"plan": "serverless", "plan_effective_at": "soon"}, {"/plan_effective_at"}),
     ],
 )
@@ -101,6 +118,17 @@ def test_every_fault_of_a_body_is_told_at_once_with_its_place(
     assert (status, answer["code"]) == (400, "invalid")
     if pointers is not None:
         assert {error["pointer"] for error in answer["errors"]} == pointers
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer"), [({"amount": "0.001"}, "/amount"), ({"expires_at": "2026-11-01T00:00:00Z"}, "/expires_at")]
+)
+def test_a_credit_that_cannot_be_granted_is_refused_with_its_place(
+    street: Street, more: dict[str, str], pointer: str
+) -> None:
+    status, answer = street.call("POST", "/v1/customers/acme/credits", {"id": "c", "amount": "1", **more})
+    assert (status, [error["pointer"] for error in answer["errors"]]) == (400, [pointer])
+    assert street.does("GET", "/v1/customers/acme/credits")["rows"] == []
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "1", "NaN", "[" * 100_000, '{"a": Infinity}'])

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from billing.customers import Customer
+from billing.customers import misfits as misfits_of_customer
 from billing.fields import list_in
 from billing.plans import Plan
 from billing.plans import misfits as misfits_of
@@ -174,6 +175,8 @@ def misfits(catalogue: Catalogue, meters: Mapping[str, Meter], plans: Container[
             yield _told(called, pointer(where, row), what)
     asked = set(catalogue.plans_asked_for)
     for called, row in catalogue.rows["customers"]:
+        for where, what in misfits_of_customer(row, held):
+            yield _told(called, pointer(where, row), what)
         plan = row.get("plan")
         if isinstance(plan, str) and plan in asked and plan not in plans:
             yield _told(called, "/plan", f"there is no plan {plan}")

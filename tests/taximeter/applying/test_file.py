@@ -79,6 +79,10 @@ CALLS = "{key: c, meter: requests, price: {model: per_unit, unit_price: 1}, wher
         ("customers: [{id: c, colour: red}]", ["customers/c: /colour: Extra inputs are not permitted"]),
         ("customers: [{id: c, plan: gold}]", ["customers/c: /plan: there is no plan gold"]),
         ("customers: [{id: c, plan: sold}]", []),
+        (
+            "customers: [{id: c, alerts: [{key: a, kind: usage_above, threshold: 1, meter: gone}]}]",
+            ["customers/c: /alerts/0/meter: there is no meter gone"],
+        ),
         ("plans: [{key: p}]\ncustomers: [{id: c, plan: p}]", ["plans/p: /currency: Field required"]),
         (
             f"meters: [{{key: requests}}]\nplans: [{{key: p, currency: USD, items: [{CALLS}]}}]",
