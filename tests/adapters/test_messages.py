@@ -93,6 +93,15 @@ def test_messages_arrive_in_their_queue(aws: Clients) -> None:
     assert sorted(arrivals(sqs, url), key=str) == sorted(sent, key=str)
 
 
+def test_a_message_that_is_put_off_does_not_arrive_yet(aws: Clients) -> None:
+    sqs = aws("sqs")
+    url = sqs.create_queue(QueueName="later")["QueueUrl"]
+    Queue(url, sqs).send([{"minutes": ["05"]}], 300)
+    assert arrivals(sqs, url) == []
+    names = ["ApproximateNumberOfMessagesDelayed"]
+    assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] == {names[0]: "1"}
+
+
 def test_a_queue_that_does_not_take_everything_says_so() -> None:
     client: Any = SimpleNamespace(send_message_batch=lambda **_: {"Failed": [{"Id": "0"}]})
     with pytest.raises(Unavailable):
