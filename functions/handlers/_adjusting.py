@@ -11,7 +11,7 @@ from billing.rating import subtotal
 from billing.wallet import Wallet
 from handlers._live import Live
 from handlers._settling import View, settle_customer
-from metering.times import HOUR, MINUTE, floor
+from metering.times import HOUR, MINUTE, QUARTER, floor
 
 
 def is_late(view: View, touched: Period) -> bool:
@@ -58,12 +58,15 @@ def _as_known(view: View, concluded: Concluded) -> View:
 
 
 def invoiced_somewhere(wallet: Wallet, view: View, found: Sequence[Concluded]) -> tuple[Wallet, Sequence[Put]]:
-    """Give the adjustments of a customer who has ended a period, and so an invoice, of their own."""
+    """Give the adjustments of a customer who has ended a period, and so an invoice, of their own.
+
+    It is named by a minute on which no other can begin, also if the customer goes on after all: those fall on quarters.
+    """
     ends_at = view.account.customer.ends_at
     if not wallet.adjustments or wallet.periods or ends_at is None or view.now < ends_at:
         return wallet, ()
     start = floor(view.now, MINUTE)
-    while view.live.periods.concluded(wallet.customer, start):
+    while not start % QUARTER or view.live.periods.concluded(wallet.customer, start):
         start += MINUTE
     period = closing_period(found[-1], start)
     return replace(wallet, periods=(period,)), [

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from adapters.items import ConditionFailed
+from metering.times import parse_time
 from tests.handlers.street import Street, used
 
 NOVEMBER, DECEMBER = "acme:20261101T0000Z", "acme:20261201T0000Z"
@@ -126,9 +127,24 @@ def test_a_customer_who_has_ended_gets_an_invoice_of_its_own_for_late_usage(invo
     assert (newest["number"], newest["total"], newest["period"]["start"]) == (
         "TX-000002",
         "1.5",
-        "2026-12-06T08:00:00Z",
+        "2026-12-06T08:01:00Z",
     )
     assert adjustments(shown(invoiced, newest["id"])) == [("Adjustment of 2026-11-01 to 2026-11-30", "1.5")]
+
+
+def test_who_goes_on_after_the_end_is_invoiced_for_what_begins_at_the_instant_of_that_invoice(street: Street) -> None:
+    street.does("PATCH", "/v1/customers/acme", {"ends_at": "2026-11-21T00:00:00Z"})
+    post(street, used("a", value="20"))
+    street.now = parse_time("2026-11-21T00:00:00Z")
+    street.minute()
+    street.does("POST", f"/v1/invoices/{NOVEMBER}/finalize")
+    post(street, used("late", 1, value="3"))
+    street.advance("2026-11-21T03:00:00Z")
+    street.does("PATCH", "/v1/customers/acme", {"ends_at": None})
+    post(street, used("b", value="4", timestamp=street.now))
+    street.advance("2026-12-01T01:00:00Z")
+    rows = street.does("GET", "/v1/invoices", query={"customer": "acme"})["rows"]
+    assert [row["subtotal"] for row in rows] == ["1.5", "2", "10"]
 
 
 def test_a_prepaid_wallet_pays_late_usage_and_gets_back_what_was_too_much(street: Street) -> None:
