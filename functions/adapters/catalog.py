@@ -11,6 +11,7 @@
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from adapters.items import Absent, ConditionFailed, Equals, Item, Put, Table, integer, string
@@ -32,7 +33,7 @@ class Catalog:
     def meters(self) -> dict[str, Meter]:
         """All meters by key."""
         items = self._table.query("meters")
-        return {string(item, "sk"): Meter.model_validate_json(string(item, "body")) for item in items}
+        return {string(item, "sk"): _meter(string(item, "body")) for item in items}
 
     def put_meter(self, meter: Meter) -> None:
         """Write a meter, new or changed."""
@@ -51,12 +52,12 @@ class Catalog:
         item = self._table.get("plans", key) if version is None else self._table.get(f"plan#{key}", f"{version:06d}")
         if item is None:
             raise NotFound(f"there is no such plan or version: {key!r}")
-        return Plan.model_validate_json(string(item, "body")), integer(item, "version")
+        return _plan(string(item, "body")), integer(item, "version")
 
     def plans(self) -> dict[str, tuple[Plan, int]]:
         """The newest version of every plan."""
         return {
-            string(item, "sk"): (Plan.model_validate_json(string(item, "body")), integer(item, "version"))
+            string(item, "sk"): (_plan(string(item, "body")), integer(item, "version"))
             for item in self._table.query("plans")
         }
 
@@ -150,6 +151,17 @@ class Catalog:
 
 def _shard(customer: str) -> str:
     return f"customers#{int(digest(customer.encode())[:8], 16) % _SHARDS:02d}"
+
+
+# The same text is the same value, which nobody changes: it is checked once in a process, not with every read.
+@lru_cache(maxsize=256)
+def _meter(body: str) -> Meter:
+    return Meter.model_validate_json(body)
+
+
+@lru_cache(maxsize=256)
+def _plan(body: str) -> Plan:
+    return Plan.model_validate_json(body)
 
 
 def _account_json(account: Account) -> str:

@@ -18,6 +18,7 @@ class MemoryTable:
     def __init__(self, changes: Callable[[Item | None, Item], None] = lambda _old, _new: None) -> None:
         self._items: dict[Key, Item] = {}
         self._partitions: dict[str, list[str]] = {}  # the sort keys of each, in order
+        self._due: dict[Key, tuple[str, int]] = {}  # the index: of what is due the shard and the instant
         self.changes = changes
 
     def all(self) -> list[Item]:
@@ -49,11 +50,7 @@ class MemoryTable:
 
     def due(self, shard: str, until: int, most: int) -> list[Key]:
         """See `Table.due`."""
-        found = sorted(
-            (integer(item, "due_at"), key)
-            for key, item in self._items.items()
-            if item.get("due_shard") == shard and "due_at" in item and integer(item, "due_at") <= until
-        )
+        found = sorted((at, key) for key, (place, at) in self._due.items() if place == shard and at <= until)
         return [key for _, key in found[:most]]
 
     def scan(self, kind: str, after: Key | None = None) -> Iterator[tuple[list[Key], Key | None]]:
@@ -88,10 +85,18 @@ class MemoryTable:
                 if old is None:
                     insort(self._partitions.setdefault(string(put.item, "pk"), []), string(put.item, "sk"))
                 self._items[_key(put.item)] = dict(put.item)
+                self._list(put.item)
                 self.changes(old, dict(put.item))
+
+    def _list(self, item: Item) -> None:
+        if "due_shard" in item and "due_at" in item:
+            self._due[_key(item)] = string(item, "due_shard"), integer(item, "due_at")
+        else:
+            self._due.pop(_key(item), None)
 
     def delete(self, pk: str, sk: str) -> None:
         """See `Table.delete`."""
+        self._due.pop((pk, sk), None)
         if self._items.pop((pk, sk), None) is not None:
             self._partitions[pk].remove(sk)
 

@@ -70,6 +70,8 @@ def text(value: Decimal | Fraction | int) -> str:
 
     A fraction whose decimals never end is shown with 30 of them, cut half away from zero.
     """
+    if not value:
+        return "0"  # most of what windows hold
     if isinstance(value, Fraction):
         value = _decimal(value)
     elif isinstance(value, int):

@@ -34,7 +34,7 @@ def spread_slots(slots: Slots, count: int) -> list[bytes]:
     for slot, tally in slots.items():
         home = _place(slot[1], count)
         shares = _shares(tally.values, count)
-        parts[home][slot] = replace(tally, values=shares[0])
+        parts[home][slot] = tally if len(shares) == 1 else replace(tally, values=shares[0])
         for further, share in enumerate(shares[1:], 1):
             if share:
                 parts[(home + further) % count][slot] = Tally(values=share)

@@ -148,14 +148,10 @@ class Behind(MemoryTable):
     """A table whose index has not heard yet of what was written last, as DynamoDB's may not have for a moment."""
 
     def due(self, shard: str, until: int, most: int) -> list[tuple[str, str]]:
-        fresh = self._items
-        self._items = {}
+        heard = MemoryTable()
         for item in self.history:
-            self._items[str(item["pk"]), str(item["sk"])] = item
-        try:
-            return super().due(shard, until, most)
-        finally:
-            self._items = fresh
+            heard.put(Put(item))
+        return heard.due(shard, until, most)
 
     def __init__(self) -> None:
         self.history: list[Any] = []

@@ -1,7 +1,7 @@
 """Windows as items: one while they are small, a head and its chunks once they are large. Law 4.3."""
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ HEAD = "hour#2026-11-20T12#m"
 MOST_BYTES_OF_AN_ITEM = 400 * 1024
 
 
+@cache
 def slots(combinations: int, events: int = 1) -> Slots:
     return {(NOON, (("vm", digest(str(number).encode())),)): Tally(events=events) for number in range(combinations)}
 

@@ -158,10 +158,15 @@ class Street(Live):
     def changed(self, table: str, old: Item | None, new: Item) -> None:
         """Hand a change to the consumers whose filters let it pass."""
         name = "MODIFY" if old else "INSERT"
-        record = stream_record(table, name, new, next(self._numbers))
-        for consumer, (source, kinds, names) in CONSUMERS.items():
-            if source == table and new.get("kind") in kinds and name in names:
-                self.streams[consumer].append(record)
+        number = next(self._numbers)
+        takers = [
+            consumer
+            for consumer, (source, kinds, names) in CONSUMERS.items()
+            if source == table and new.get("kind") in kinds and name in names
+        ]
+        record = stream_record(table, name, new, number) if takers else {}
+        for consumer in takers:
+            self.streams[consumer].append(record)
 
     @cached_property
     def clock(self) -> Any:
