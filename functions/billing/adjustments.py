@@ -115,9 +115,21 @@ def forgive(wallet: Wallet, period: OpenPeriod, known: Iterable[Credit], now: in
     return books.close(wallet)
 
 
-def reopen(wallet: Wallet, period: OpenPeriod, known: Iterable[Credit]) -> Wallet:
-    """Take a concluded period back into the wallet, to be invoiced anew; what credits paid for it stays paid."""
-    return restored(wallet, replace(period, issue=period.issue + 1), known)
+@exact
+def reopen(wallet: Wallet, concluded: Concluded, asked: Decimal, known: Iterable[Credit]) -> Wallet:
+    """Take a concluded period back into the wallet, to be invoiced anew; what credits paid for it stays paid.
+
+    Its whole usage is rated again, so what other invoices have asked for it since is taken off the new one.
+
+    Args:
+        wallet: settled up to now.
+        concluded: the period.
+        asked: what the invoice that is voided asked for it.
+        known: the credits that paid for it and have left the wallet, with nothing remaining.
+    """
+    period = concluded.period
+    reopened = restored(wallet, replace(period, issue=period.issue + 1), known)
+    return adjusted(reopened, concluded, asked)
 
 
 def restored(wallet: Wallet, period: OpenPeriod, known: Iterable[Credit]) -> Wallet:

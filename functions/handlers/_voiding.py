@@ -1,8 +1,9 @@
 """Taking an invoice back: it keeps its number, its draws return, its period is forgiven or invoiced anew. Law 5.7."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from adapters.invoices import move_put
 from adapters.items import Put
@@ -11,6 +12,7 @@ from adapters.periods import concluded_period, due_period
 from billing.adjustments import Concluded, adjusted, forgive, invoiced_anew, reopen
 from billing.credits import Credit
 from billing.invoices import Invoice, moved
+from billing.money import total
 from billing.settlement import Announcement
 from billing.wallet import Wallet
 from handlers._live import Live
@@ -44,7 +46,8 @@ def void_invoice(invoice: Invoice, live: Live, now: int, *, reissue: bool) -> In
         if not reissue:
             forgiven = concluded_period(before.customer, replace(concluded, forgiven=True))
             return forgive(view.wallet, concluded.period, known, view.now), [*puts, forgiven]
-        wallet, undone = _unadjusted(reopen(view.wallet, concluded.period, known), before, live)
+        opened = reopen(view.wallet, concluded, _own(before), known)
+        wallet, undone = _unadjusted(opened, before, live)
         return wallet, [*puts, *undone, due_period(before.customer, before.period.start, view.now)]
 
     settle_customer(invoice.customer, live, now, change, invoice.period.start if reissue else None)
@@ -52,6 +55,17 @@ def void_invoice(invoice: Invoice, live: Live, now: int, *, reissue: bool) -> In
         made = finalize_period(invoice.customer, invoice.period.start, live, now, skip_grace=True)
         number_invoices([made] if made else [], live, now)
     return live.invoices.whole(invoice.id)
+
+
+def _own(invoice: Invoice) -> Decimal:
+    """What an invoice asks for its own period, before tax and credits."""
+    return total(Decimal(line["amount"]) for line in invoice.lines if _is_own(invoice, line))
+
+
+def _is_own(invoice: Invoice, line: Mapping[str, Any]) -> bool:
+    if line["kind"] != "adjustment":
+        return True
+    return "period" in line and parse_time(line["period"]["start"]) == invoice.period.start
 
 
 def _detail(invoice: Invoice, *, reissue: bool) -> dict[str, object]:
@@ -90,7 +104,7 @@ def _unadjusted(wallet: Wallet, invoice: Invoice, live: Live) -> tuple[Wallet, l
     """Take back that an invoice adjusted earlier periods: the one that is made anew adjusts them."""
     puts = []
     for line in invoice.lines:
-        if line["kind"] == "adjustment" and "period" in line:
+        if "period" in line and not _is_own(invoice, line):
             earlier = live.periods.concluded(invoice.customer, parse_time(line["period"]["start"]))
             if earlier and not earlier.forgiven:
                 due = earlier.invoiced + next(
