@@ -109,6 +109,8 @@ def _with_start(account: Account, customer: Customer, *, charged: bool) -> Custo
 def with_versions(account: Account, versions: Mapping[str, Sequence[tuple[int, int]]]) -> Account:
     """The account with the versions that its plans got later: each holds from the next period (api.md, Customer).
 
+    One that came while the change to its plan still lay ahead holds from that change on, which opens a period.
+
     `versions` gives each plan's (effective_at, version), oldest first.
     """
     changes: list[PlanChange] = []
@@ -116,8 +118,8 @@ def with_versions(account: Account, versions: Mapping[str, Sequence[tuple[int, i
     for change, end in zip_longest(account.plans, ends):
         changes.append(change)
         changes += [
-            PlanChange(effective_at, change.plan, version, splits=False)
+            PlanChange(max(effective_at, change.effective_at), change.plan, version, splits=False)
             for effective_at, version in versions.get(change.plan, ())
-            if version > change.version and effective_at > change.effective_at and (end is None or effective_at < end)
+            if version > change.version and (end is None or max(effective_at, change.effective_at) < end)
         ]
     return replace(account, plans=tuple(changes))

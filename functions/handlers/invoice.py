@@ -121,11 +121,11 @@ def grant_remainder(invoice: Invoice, live: Live, now: int) -> None:
 
 
 def number_invoices(invoices: Sequence[Invoice], live: Live, now: int) -> None:
-    """Give numbers, in the order in which they were finalised, and the credits that refer to them.
+    """Give numbers, in the order in which their periods ended, and the credits that refer to them.
 
-    A race with others starts over.
+    So the numbers do not depend on when the schedule ran. A race with others starts over.
     """
-    waiting = sorted(invoices, key=lambda invoice: (invoice.finalized_at or 0, invoice.id))
+    waiting = sorted(invoices, key=lambda invoice: (invoice.period.end, invoice.id))
     prefix = str(live.issuer.get("invoice_prefix") or "")
     for start in range(0, len(waiting), _PACK):
         for _ in range(_ATTEMPTS):
@@ -157,6 +157,7 @@ def sweep(live: Live, now: int) -> None:
     due: list[EndedPeriod] = []
     for shard in range(0 if _lags(live) else SHARDS):
         due += live.periods.due(shard, now, _MOST_PER_SHARD)
+    due.sort(key=lambda period: (period.due_at, invoice_id(period.customer, period.start)))  # as they are numbered
     packs: list[Any] = [
         {"periods": [[period.customer, period.start] for period in due[start : start + _PACK]]}
         for start in range(0, len(due), _PACK)

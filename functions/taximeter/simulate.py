@@ -214,7 +214,7 @@ class _Story:
             "charges": [line.as_json() for line in self._charges()],
             "balance": text(balance(wallet)) if wallet else "0",
             "credits": [{"id": each.id, "remaining": text(left.get(each.id, 0))} for each in self._credits],
-            "ledger": [entry.as_json() for entry in reversed(ledger)],
+            "ledger": [self._entry(entry) for entry in reversed(ledger)],
             "invoices": [numbers[invoice.id].as_json() for invoice in self.invoices],
             "alerts": [
                 {"key": edge.key, "at": format_time(edge.at), "edge": edge.edge}
@@ -222,6 +222,12 @@ class _Story:
                 if edge.key != DEPLETED
             ],
         }
+
+    def _entry(self, entry: Entry) -> dict[str, Any]:
+        """An entry of the ledger, with the invoice of its period where one was made."""
+        made = {invoice.period.start: invoice.id for invoice in self.invoices}
+        invoice = None if entry.period is None else made.get(entry.period)
+        return {**entry.as_json(), "invoice": invoice}
 
     def _first(self, now: int) -> Wallet:
         """The wallet before anything happened; a credit without `effective_at` is there before everything."""

@@ -58,6 +58,16 @@ def test_a_newer_version_is_taken_by_the_next_period_and_not_by_writing_the_cust
     assert later.plans == (*account.plans, PlanChange(NOW + QUARTER, "basic", 2, splits=False))
 
 
+def test_a_version_that_comes_before_the_change_to_its_plan_holds_from_that_change_on() -> None:
+    other = PlanChange(NOW + 5 * DAY, "other", 1)
+    account = Account(customer(), (PlanChange(MONTH, "basic", 1), other))
+
+    changed = with_versions(account, {"basic": [(MONTH, 1)], "other": [(MONTH, 1), (NOW + QUARTER, 2)]})
+
+    assert changed.plans == (*account.plans, PlanChange(other.effective_at, "other", 2, splits=False))
+    assert changed.plan_at(other.effective_at).version == 2
+
+
 def test_versions_of_a_plan_end_with_the_plan() -> None:
     other = PlanChange(NOW, "other", 1)
     account = Account(customer(), (PlanChange(MONTH, "basic", 1), other))

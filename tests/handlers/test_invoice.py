@@ -162,3 +162,13 @@ def test_an_invoice_is_a_table_too(month: Street) -> None:
     assert headers["content-disposition"] == 'attachment; filename="TX-000001.csv"'
     assert answer["body"].count("\r\n") == 2
     assert month.call("GET", "/v1/invoices/none.csv")[0] == 404
+
+
+def test_numbers_follow_the_ends_of_periods_whenever_the_schedule_ran(street: Street) -> None:
+    for name, timezone in (("a", "America/New_York"), ("b", "Asia/Kolkata"), ("c", "Europe/Berlin"), ("d", "UTC")):
+        street.does("PUT", f"/v1/customers/{name}", {"plan": "serverless", "timezone": timezone})
+        street.post(used("u", customer=name))
+    street.flow()
+    street.advance("2026-12-03T00:00:00Z")
+    rows = street.does("GET", "/v1/invoices")["rows"]
+    assert [row["customer"] for row in sorted(rows, key=lambda row: str(row["number"]))] == ["b", "c", "d", "a"]

@@ -116,6 +116,18 @@ def test_draws_and_returns_of_an_invoiced_period_say_which_invoice_it_was_or_the
     assert rows == whole
 
 
+def test_what_a_later_invoice_asked_for_a_period_is_not_asked_again_when_it_is_made_anew(invoiced: Street) -> None:
+    invoiced.post(used("late", 1, value="8"))
+    invoiced.flow()
+    invoiced.advance("2027-01-02T00:00:00Z")
+    assert shown(invoiced, "acme:20261201T0000Z")["total"] == "5"  # four of them for November
+    for before, again in ((NOVEMBER, AGAIN), (AGAIN, "acme:20261101T0000Z-3")):
+        assert say(invoiced, "void", before, reissue=True)[0] == 200
+        assert [line["amount"] for line in shown(invoiced, again)["lines"]] == ["14", "-4"]
+    assert invoiced.does("GET", "/v1/customers/acme/invoices/draft")["lines"] == []
+    assert balance(invoiced) == ledger_sum(invoiced)
+
+
 @pytest.mark.parametrize("answer_lost", [False, True])
 @pytest.mark.parametrize("reissue", [False, True])
 def test_a_crash_while_an_invoice_is_voided_leaves_it_done_or_to_be_done_again(

@@ -70,7 +70,7 @@ def test_what_is_counted_is_what_was_done() -> None:
     counts = made.tally.counts
     assert [counts[name, "invocations"] for name in ("ingest", "aggregate", "rate", "invoice")] == [1, 1, 1, 0]
     assert [counts[place] for place in (("ingest", "write Events"), ("aggregate", "write Usage"))] == [1, 1]
-    assert counts["rate", "write Ledger"] == 2, "the wallet, and the entries of the hour of the grant"
+    assert counts["rate", "write Ledger"] == 4, "the wallet and the entries of the hour of the grant, in a transaction"
     assert made.parked() == 0
 
 
