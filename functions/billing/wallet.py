@@ -179,6 +179,11 @@ class Wallet:
     top_ups: TopUps = NO_TOP_UPS
     version: int = 0
 
+    @property
+    def running(self) -> OpenPeriod | None:
+        """The period that has not ended; None before the first one, and once the customer has ended."""
+        return next((period for period in self.periods if not period.closed), None)
+
 
 def new_wallet(account: Account, now: int) -> Wallet:
     """A customer's first wallet, settled up to where its first period begins, or up to now if that lies ahead."""

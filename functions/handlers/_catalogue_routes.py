@@ -198,7 +198,7 @@ def _write_customer(name: str, body: Body, read: Account | None) -> Response[str
     stored = read or live.catalog.accounts([name]).get(name)
     plan = None if customer.plan is None else live.catalog.plan(customer.plan)
     wallet = live.ledger.wallet(name)
-    running = next((period.start for period in wallet.periods if not period.closed), None) if wallet else None
+    running = wallet.running.start if wallet and wallet.running else None
     now = live.clock()
     charged = live.ledger.is_touched(name)
     account = revise(stored, customer, plan, now, effective_at, running, charged=charged)

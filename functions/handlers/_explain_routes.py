@@ -25,10 +25,10 @@ from handlers._invoice_routes import invoice_named
 from handlers._live import Live
 from handlers._paging import page_of_stream
 from handlers._routes import Body, name_of, needs, router
-from handlers._settling import View, look
+from handlers._settling import View, look, view_of
 from handlers.invoice import draft_of
 from metering.decimals import text
-from metering.errors import NotFound, Unavailable
+from metering.errors import Unavailable
 from metering.meters import Meter
 from metering.times import DAY, HOUR, format_time, parse_time
 from metering.usage import Usage, usage_between
@@ -106,11 +106,8 @@ def explain_invoice(name: str) -> Response[str]:
 def explain_draft(customer: str) -> Response[str]:
     """How each line of the running period's invoice would come about, as of now."""
     live = _live.live
-    view = look(name_of(customer), live, live.clock())
-    running = next((period for period in view.wallet.periods if not period.closed), None)
-    if running is None:
-        raise NotFound("no period is running")
-    return _answer(draft_of(view, running), view)
+    view = view_of(name_of(customer), live, live.clock())
+    return _answer(draft_of(view, view.running), view)
 
 
 def _answer(invoice: Invoice, view: View | None = None) -> Response[str]:

@@ -109,10 +109,7 @@ def _usage_of(view: View, period: OpenPeriod, cut: Sequence[Piece]) -> Callable[
 def _period_named(view: View, given: int | str | None) -> OpenPeriod:
     """A period by its first instant, or by the id or number of its invoice; the running one unless told."""
     if given is None:
-        running = [period for period in view.wallet.periods if not period.closed]
-        if not running:
-            raise NotFound("no period is running")
-        return running[0]
+        return view.running
     start = _start_named(view, given)
     concluded = view.live.periods.concluded(view.wallet.customer, start)
     known = [*view.wallet.periods, *([concluded.period] if concluded else [])]

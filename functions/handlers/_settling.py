@@ -13,7 +13,7 @@ from billing.rating import Line, rate
 from billing.settlement import Settlement, plans_needed, settle
 from billing.wallet import OpenPeriod, Wallet, new_wallet
 from handlers._live import Live
-from metering.errors import Unavailable
+from metering.errors import NotFound, Unavailable
 from metering.times import HOUR
 from metering.usage import Usage, usage_between
 
@@ -41,6 +41,17 @@ class View:
     def wallet(self) -> Wallet:
         """The wallet as of now, stored or not."""
         return self.settlement.wallet
+
+    @property
+    def running(self) -> OpenPeriod:
+        """The period that has not ended.
+
+        Raises:
+            NotFound: none is running.
+        """
+        if self.wallet.running is None:
+            raise NotFound("no period is running")
+        return self.wallet.running
 
     def usage(self, start: int, end: int, at: int | None) -> list[Usage]:
         """The usage of [start, end), open sessions measured as of `at`, or of now."""

@@ -91,8 +91,7 @@ def _grid(customer: str, now: int, live: Live, after: list[Any] | None) -> Grid:
 
 def _interval(customer: str, now: int, live: Live, cut: int) -> tuple[int, int]:
     wallet = live.ledger.wallet(customer)
-    running = next((each.period for each in wallet.periods if not each.closed), None) if wallet else None
-    default = running or local_month("UTC", now)
+    default = wallet.running.period if wallet and wallet.running else local_month("UTC", now)
     start, end = query_time("from"), query_time("to")
     start = floor(default.start if start is None else start, cut)
     end = floor(default.end if end is None else end, cut)

@@ -271,8 +271,8 @@ class _Story:
         self._wallet = wallet
 
     def _charges(self) -> Sequence[Line]:
-        running = [period for period in self._wallet.periods if not period.closed] if self._wallet else []
-        return self._lines(running[0], self._now) if running else ()
+        running = self._wallet.running if self._wallet else None
+        return self._lines(running, self._now) if running else ()
 
     def _lines(self, period: OpenPeriod, now: int) -> tuple[Line, ...]:
         usage = self._known.usage(period.start, period.end, None, now)

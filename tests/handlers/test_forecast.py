@@ -13,6 +13,21 @@ from tests.handlers.street import NOW, PLAN, Street, edge, used
 ACME = "/v1/customers/acme"
 
 
+def keys_read(street: Street, name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sort keys of what is queried of a table from now on."""
+    read: list[str] = []
+    table = street.tables[name]
+    whole = table.query
+
+    def counting(*args: str, **given: int) -> object:
+        for item in whole(*args, **given):  # type: ignore[arg-type]  # as it was called
+            read.append(str(item["sk"]))
+            yield item
+
+    monkeypatch.setattr(table, "query", counting)
+    return read
+
+
 def test_a_balance_tells_when_it_runs_out_and_reads_a_bounded_number_of_hours_for_it(
     build: Callable[[], Street], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -23,16 +38,7 @@ def test_a_balance_tells_when_it_runs_out_and_reads_a_bounded_number_of_hours_fo
     street.now = NOW
     street.post(*(used(f"e{number}", 60 * number + 1, "1") for number in range(-239, 1)))
     street.flow()
-    read: list[str] = []
-    table = street.tables["Ledger"]
-    whole = table.query
-
-    def counting(*args: str, **given: int) -> object:
-        for item in whole(*args, **given):  # type: ignore[arg-type]  # as it was called
-            read.append(str(item["sk"]))
-            yield item
-
-    monkeypatch.setattr(table, "query", counting)
+    read = keys_read(street, "Ledger", monkeypatch)
     told = street.does("GET", f"{ACME}/balance")
     # 240 hours at 0.50 were drawn; what is left lasts for 48 more.
     assert (told["balance"], told["runs_out_at"]) == ("24", format_time(NOW + 48 * HOUR))
@@ -106,16 +112,7 @@ def test_a_month_of_closed_days_is_compared_by_as_many_items_as_cover_it(
         street.flow()
         street.advance(format_time(street.now + 4 * HOUR))
     street.advance("2026-12-02T00:00:00Z")
-    read: list[str] = []
-    table = street.tables["Usage"]
-    whole = table.query
-
-    def counting(*args: str, **given: int) -> object:
-        for item in whole(*args, **given):  # type: ignore[arg-type]  # as it was called
-            read.append(str(item["sk"]))
-            yield item
-
-    monkeypatch.setattr(table, "query", counting)
+    read = keys_read(street, "Usage", monkeypatch)
     status, told = what_if(street, period="2026-11-01T00:00:00Z")
     assert (status, costs(told)) == (200, ("30", "120", "90"))
     assert len(read) <= 100
