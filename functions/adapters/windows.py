@@ -94,7 +94,7 @@ def write_window(
         pk: its partition.
         sort: the sort key of its head.
         kind: of the head; chunks are of the kind `chunk`.
-        spread: packs it into so many parts.
+        spread: packs it into so many parts, or always into one.
         read: what was stored before its inputs were read.
         extra: further attributes of the head.
 
@@ -103,8 +103,10 @@ def write_window(
         Unavailable: the table did not take everything.
     """
     parts = spread(max(1, len(read.names)) if read else 1)
-    while (needed := parts_needed([len(part) for part in parts], MOST_BYTES)) != len(parts):
+    while (needed := parts_needed([len(part) for part in parts], MOST_BYTES)) != (had := len(parts)):
         parts = spread(needed)
+        if len(parts) == had:  # it is kept as one, whatever its size
+            break
     if read and read.parts == parts and all(read.head.get(name) == value for name, value in extra.items()):
         return False
     version = read.version + 1 if read else 1

@@ -55,6 +55,14 @@ def test_a_small_window_is_one_item(table: Table) -> None:
     assert found(read_window(table, "acme", HEAD)) == {}
 
 
+def test_what_is_always_packed_as_one_stays_one_however_large(table: Table) -> None:
+    packed = b"x" * (2 * MOST_BYTES)
+    assert write_window(table, "acme", HEAD, "window", lambda _: [packed], None, {})
+    window = read_window(table, "acme", HEAD)
+    assert window
+    assert (window.names, window.parts) == ([], [packed])
+
+
 def test_a_large_window_is_spread_and_read_back_among_its_neighbours(table: Table) -> None:
     neighbours = ["hour#2026-11-20T12#l", "hour#2026-11-20T12#m+", "hour#2026-11-20T12#m1", "hour#2026-11-20T13#a"]
     for sort in neighbours:

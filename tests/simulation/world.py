@@ -35,6 +35,7 @@ class World:
         self._patch.setattr(_live, "live", self.street)
         if cramped:
             self._patch.setattr(aggregate, "_LIGHT_BYTES", 500)
+            self._patch.setattr(aggregate, "_MOST_BYTES_INSIDE", 100)
             self._patch.setattr(windows, "MOST_BYTES", 120)
         logging.disable(logging.CRITICAL)  # of every crash
         for meter in METERS:
