@@ -7,7 +7,8 @@ put off again. So nothing is left undone, and nothing has to be remembered but t
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from adapters.events import Addressed
@@ -53,13 +54,27 @@ def aggregate_records(records: Sequence[Record], live: Live, *, at_once: bool = 
     hours: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
         hours[_told(record)[0]].append(record)
+    days: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
     for partition, together in hours.items():
         minutes = {minute for record in together for minute in _told(record)[1]}
         waits = not at_once and all("dynamodb" in record for record in together)
-        try:
+        with _parking(partition, together, live):
             refresh(partition, minutes, live, may_wait=waits)
-        except UNPROCESSABLE as error:
-            _park(partition, together, error, live)
+            customer, _, hour = partition.split("#")
+            days[customer, floor(hour_of_name(hour), DAY)] += together
+    # After all its hours, once: what comes late in thousands comes to many hours of few days.
+    for (customer, day), together in days.items():
+        with _parking(customer, together, live):
+            _reach_day(customer, day, live)
+
+
+@contextmanager
+def _parking(partition: str, records: Sequence[Record], live: Live) -> Iterator[None]:
+    """Park records that something cannot be done for; their neighbours go on."""
+    try:
+        yield
+    except UNPROCESSABLE as error:
+        _park(partition, records, error, live)
 
 
 def _told(record: Record) -> tuple[str, list[str]]:
@@ -94,11 +109,9 @@ def refresh(partition: str, minutes: Iterable[str], live: Live, *, may_wait: boo
             live.queue("REFRESH").send([message], -(-wait // SECOND))
             return False
         try:
-            changed = _refresh(hour, meter, stored, touched, live)
+            return _refresh(hour, meter, stored, touched, live)
         except ConditionFailed:
             continue
-        _reach_day(hour.customer, floor(hour_of_name(hour.name), DAY), live)
-        return changed
     raise Unavailable("the hour is being refreshed by others")
 
 

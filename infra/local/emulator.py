@@ -9,7 +9,9 @@ MiniStack reads its settings when it is imported. Over MiniStack's own applicati
   every byte that is not UTF-8 replaced;
 - a request counts as one over TLS, which nobody speaks on loopback: policies that deny plain HTTP stay in the template;
 - `sqs:SendMessage` allows a batch too, as on AWS, where no action `SendMessageBatch` exists;
-- an invocation does not wait 50 ms for log lines that a quiet function never writes.
+- an invocation does not wait 50 ms for log lines that a quiet function never writes;
+- an expression is parsed once, and a Query by keys compares them. MiniStack parses it anew for every item of the
+  partition, 0.1 ms each, which made reading a customer's month take 50 ms and a year half a second.
 """
 
 import argparse
@@ -17,6 +19,9 @@ import asyncio
 import contextvars
 import functools
 import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -90,12 +95,34 @@ def _amend() -> None:
     apigateway._v2_request_body_is_text = lambda content_type: not _encoded_body.get() and is_text(content_type)
     action_of = iam_actions.extract_iam_action
     iam_actions.extract_iam_action = lambda *request: _allowed_by(action_of(*request))
+    dynamodb._tokenize = functools.cache(dynamodb._tokenize)
+    dynamodb._condition_syntax_error = functools.cache(dynamodb._condition_syntax_error)
+    dynamodb._evaluate_condition = functools.partial(_holds, dynamodb._evaluate_condition)
     worker = lambda_runtime.Worker
     worker._drain_stderr_bounded = functools.partialmethod(worker._drain_stderr_bounded, first_line_wait=0.002)
 
 
 def _allowed_by(action: str | None) -> str | None:
     return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+
+
+_BY_KEYS = re.compile(r"pk = :\w+ AND sk BETWEEN (:\w+) AND (:\w+)")
+_by_keys = functools.cache(_BY_KEYS.fullmatch)
+
+
+def _holds(
+    evaluate: Callable[..., bool],
+    expression: str,
+    item: Mapping[str, Any],
+    values: Mapping[str, Any],
+    *rest: object,
+    slot: str = "ConditionExpression",
+) -> bool:
+    """Whether an expression holds for an item; code points sort as their UTF-8 does."""
+    if slot == "KeyConditionExpression" and (by_keys := _by_keys(expression)):
+        first, last = by_keys.groups()
+        return bool(values[first]["S"] <= item["sk"]["S"] <= values[last]["S"])
+    return evaluate(expression, item, values, *rest, slot=slot)
 
 
 def main() -> None:

@@ -14,17 +14,19 @@ _HEAD_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What is known of the rows up to one: all of them are durable or refused.
+    """What is known of some rows: all of them are durable or refused.
 
     Attributes:
-        rows: how many rows of the file that are.
+        rows: how many they are: those of the windows before, and some of the running window.
         rejected_bytes: how long the file of the refused rows is.
+        ordered: how many of them are of the running window, the first in its order (`taximeter.importing.ordering`).
     """
 
     rows: int = 0
     accepted: int = 0
     rejected: int = 0
     rejected_bytes: int = 0
+    ordered: int = 0
 
 
 def identity_of(path: Path, *settings: object) -> str:
@@ -37,7 +39,7 @@ def identity_of(path: Path, *settings: object) -> str:
 
 
 class Progress:
-    """The state file and the file of refused rows. One batch after the other, in the order of the file.
+    """The state file and the file of refused rows. One batch after the other, in the order in which they are made.
 
     Attributes:
         resumed_at: how many rows were known when this began.
@@ -68,7 +70,7 @@ class Progress:
         if self._file:
             self._file.close()
 
-    def advance(self, rows: int, refused: Iterable[bytes]) -> None:
+    def advance(self, rows: int, refused: Iterable[bytes], *, ends_window: bool = False) -> None:
         """Remember that the next rows are durable, but for the refused ones, each a line to be kept."""
         told = list(refused)
         if told:
@@ -78,6 +80,7 @@ class Progress:
             rows=self.tally.rows + rows,
             accepted=self.tally.accepted + rows - len(told),
             rejected=self.tally.rejected + len(told),
+            ordered=0 if ends_window else self.tally.ordered + rows,
         )
         fresh = self.state.with_suffix(".tmp")
         fresh.write_text(json.dumps({"identity": self._identity, **asdict(self.tally)}) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""An import from its first row to its last: read, send in batches side by side, and remember in the file's order."""
+"""An import from its first row to its last: read, order, send in batches side by side, and remember in that order."""
 
 import json
 from collections import deque
@@ -11,18 +11,25 @@ from metering.arrival import MOST_BYTES, MOST_EVENTS
 from metering.bodies import loads
 from metering.errors import Invalid
 from taximeter.importing.columns import Columns, shown
+from taximeter.importing.ordering import Line, Row, windows
 from taximeter.importing.progress import Progress
 from taximeter.importing.sending import Refusal, Sender
 from taximeter.importing.sources import Damaged, Source
 
-Line = bytes | Damaged
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """As many rows as one request may hold, and whether they are the last ones of their window."""
+
+    rows: list[Row]
+    ends_window: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
     """A batch on its way."""
 
-    lines: list[Line]
+    batch: _Batch
     refused: Future[dict[int, Refusal]]
 
 
@@ -51,12 +58,13 @@ def run(
     """
     if source.columns is not None:
         columns.check(source.columns)
-    batches = _batches(map(columns.line, islice(source.records, progress.tally.rows, None)))
+    before = progress.tally.rows - progress.tally.ordered
+    lines = map(columns.line, islice(source.records, before, None))
     waiting: deque[_Sent] = deque()
     with ThreadPoolExecutor(concurrency, "import") as threads:
         try:
-            for lines in batches:
-                waiting.append(_Sent(lines, threads.submit(sender.post, [x for x in lines if isinstance(x, bytes)])))
+            for batch in _batches(lines, progress):
+                waiting.append(_Sent(batch, threads.submit(sender.post, _events(batch))))
                 while len(waiting) > 2 * concurrency or (waiting and waiting[0].refused.done()):
                     _remember(waiting.popleft(), progress)
                     told()
@@ -72,19 +80,32 @@ def run(
     progress.finish()
 
 
-def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """As many lines as one request may hold, again and again."""
-    batch: list[Line] = []
+def _batches(lines: Iterable[Line], progress: Progress) -> Iterator[_Batch]:
+    """What is not known yet, in requests; of the first window some rows may be."""
+    known = progress.tally.ordered
+    for window in windows(lines, progress.tally.rows - known):
+        requests = list(_requests(window[known:]))
+        known = 0
+        for number, rows in enumerate(requests, 1):
+            yield _Batch(rows, ends_window=number == len(requests))
+
+
+def _requests(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """As many rows as one request may hold, again and again."""
+    batch: list[Row] = []
     size = 0
-    for line in lines:
-        weight = len(line) + 1 if isinstance(line, bytes) else 0
-        if batch and (len(batch) == MOST_EVENTS or size + weight > MOST_BYTES):
+    for row in rows:
+        if batch and (len(batch) == MOST_EVENTS or size + row.weight > MOST_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(line)
-        size += weight
+        batch.append(row)
+        size += row.weight
     if batch:
         yield batch
+
+
+def _events(batch: _Batch) -> list[bytes]:
+    return [row.line for row in batch.rows if isinstance(row.line, bytes)]
 
 
 def _went_well(future: Future[dict[int, Refusal]]) -> bool:
@@ -92,19 +113,19 @@ def _went_well(future: Future[dict[int, Refusal]]) -> bool:
 
 
 def _remember(sent: _Sent, progress: Progress) -> None:
-    refused = sent.refused.result()
-    progress.advance(len(sent.lines), _rows(sent.lines, refused, progress.tally.rows))
+    refused = _refused(sent.batch.rows, sent.refused.result())
+    progress.advance(len(sent.batch.rows), refused, ends_window=sent.batch.ends_window)
 
 
-def _rows(lines: list[Line], refused: dict[int, Refusal], first: int) -> Iterator[bytes]:
-    """The refused rows with the reasons, as they are kept; rows are counted from one."""
+def _refused(rows: list[Row], refused: dict[int, Refusal]) -> Iterator[bytes]:
+    """The refused rows with the reasons, as they are kept."""
     place = 0
-    for number, line in enumerate(lines, first + 1):
-        if isinstance(line, Damaged):
-            yield _row(number, Refusal("invalid", line.fault), json.dumps(line.sent).encode())
+    for row in rows:
+        if isinstance(row.line, Damaged):
+            yield _row(row.number, Refusal("invalid", row.line.fault), json.dumps(row.line.sent).encode())
             continue
         if place in refused:
-            yield _row(number, refused[place], _as_sent(line))
+            yield _row(row.number, refused[place], _as_sent(row.line))
         place += 1
 
 
