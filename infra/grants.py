@@ -14,7 +14,7 @@ READ = ("GetItem", "BatchGetItem", "Query")
 # A transaction of puts is allowed by PutItem: there is nothing else in ours, and no update.
 SETTLE = (*READ, "PutItem")
 # A window is written with its chunks, and those that it no longer names are removed.
-WINDOWS = ("GetItem", "Query", "PutItem", "BatchWriteItem", "DeleteItem")
+WINDOWS = (*READ, "PutItem", "BatchWriteItem", "DeleteItem")
 
 
 def on_table(table: dynamodb.TableV2, *actions: str) -> iam.PolicyStatement:

@@ -6,11 +6,12 @@ does not do, because so many combinations do not fit or something came to a minu
 items of their own (`apart`). The running sessions are one list whichever way: of each its minute is known.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from adapters.windows import Window
+from adapters.items import Table
+from adapters.windows import Window, read_many
 from metering.minutes import Minutes
 from metering.sessions import Session
 from metering.window_items import unpack_minutes, unpack_sessions
@@ -78,6 +79,21 @@ class Stored:
             Unreadable: they are damaged.
         """
         return sessions_of([self.open]) if self.open else []
+
+
+def read_stored(table: Table, hours: Collection[Hour]) -> dict[Hour, Stored]:
+    """Read what is stored of several hours, a hundred windows a request.
+
+    Raises:
+        Unavailable: one was being rewritten all the time.
+    """
+    keys = [(hour.customer, hour.sort) for hour in hours]
+    keys += [(hour.customer, hour.open_sort) for hour in hours if hour.tied_by]
+    found = read_many(table, keys)
+    return {
+        hour: Stored(found.get((hour.customer, hour.sort)), found.get((hour.customer, hour.open_sort)))
+        for hour in hours
+    }
 
 
 def sessions_of(windows: Iterable[Window]) -> list[Session]:

@@ -14,12 +14,12 @@ of a wallet.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-from adapters.hours import Hour, Stored, sessions_of
+from adapters.hours import Hour, Stored, read_stored, sessions_of
 from adapters.items import Absent, ConditionFailed, Item, Put, Table, string
 from adapters.windows import Window, read_window, read_windows, write_window
 from metering.errors import TooLarge
@@ -69,6 +69,10 @@ class Usage:
         """
         window = read_window(self._table, hour.customer, hour.sort)
         return Stored(window, read_window(self._table, hour.customer, hour.open_sort) if of_sessions else None)
+
+    def stored_at_once(self, hours: Collection[Hour]) -> dict[Hour, Stored]:
+        """Read what is stored of several hours; call it before reading the inputs of any of them."""
+        return read_stored(self._table, hours)
 
     def put(
         self,
@@ -200,21 +204,11 @@ class Usage:
                 marked.add(day)
         return {day: days.get(day, []) for day in filter(may_be_whole, marked)}
 
-    def is_marked(self, customer: str, day: int) -> bool:
-        """Whether a day is kept as a whole, or about to be: then a change of its hours has to reach it."""
-        return self._table.get(customer, f"day#{_day(day)}#") is not None
-
-    def close_day(self, customer: str, day: int, *, late: bool = False) -> None:
+    def close_day(self, customer: str, day: int) -> None:
         """Keep a day that is over as a whole: the placeholder first, then what its hours hold, then its mark.
 
-        Whoever refreshes one of its hours after the placeholder is there refreshes the day too; whoever did before is
+        Whoever refreshes one of its hours after the placeholder is there reaches the day too; whoever did before is
         read here. Doing it twice is doing it once.
-
-        Args:
-            customer: whose.
-            day: its start.
-            late: whether an hour has just changed: who was told of that may have read the day without it, so the
-                change of the day is told too, by its kind.
 
         Raises:
             Unavailable: the hours were being rewritten all the time.
@@ -222,9 +216,25 @@ class Usage:
         mark: Item = {"pk": customer, "sk": f"day#{_day(day)}#", "kind": "closed", "state": "closing"}
         with suppress(ConditionFailed):  # closing or closed already: the rest is harmless to repeat
             self._table.put(Put(mark, Absent()))
-        while not self._refresh_day(customer, day, late=late):
+        while not self._refresh_day(customer, day, late=False):
             continue
         self._table.put(Put({**mark, "state": "closed"}))
+
+    def reach_day(self, customer: str, day: int) -> None:
+        """Bring what has just changed in a day's hours into the day, if that is kept as a whole or about to be.
+
+        Who was told of the hours may have read the day without it, so the change of the day is told too, by its kind.
+
+        Raises:
+            Unavailable: the hours were being rewritten all the time.
+        """
+        mark = self._table.get(customer, f"day#{_day(day)}#")
+        if mark is None:
+            return
+        while not self._refresh_day(customer, day, late=True):
+            continue
+        if mark["state"] != "closed":  # whoever was about to may have ended
+            self._table.put(Put({**mark, "state": "closed"}))
 
     def _refresh_day(self, customer: str, day: int, *, late: bool) -> bool:
         """Merge a day anew from its hours; says whether nobody else did meanwhile."""

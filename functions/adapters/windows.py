@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from adapters.items import Equals, Item, Put, Table, binary, integer, string
+from adapters.items import Equals, Item, Key, Put, Table, binary, integer, string
 from metering.errors import Unavailable
 from metering.packing import digest
 from metering.spreading import parts_needed
@@ -82,6 +82,24 @@ def read_window(table: Table, pk: str, sort: str) -> Window | None:
     """Read one window; None if there is none."""
     found = read_windows(table, pk, sort, f"{sort}#\U0010ffff")
     return found[0] if found else None
+
+
+def read_many(table: Table, keys: Sequence[Key]) -> dict[Key, Window]:
+    """Read several windows by their partitions and sort keys, a hundred a request; a large one by itself.
+
+    Of one that is its head alone nothing else is read: chunks that a crash left behind it are found by `read_window`.
+
+    Raises:
+        Unavailable: one was being rewritten all the time.
+    """
+    windows: dict[Key, Window] = {}
+    for head in table.get_many(keys):
+        key = string(head, "pk"), string(head, "sk")
+        window = Window(key[1], head, {})
+        found = read_window(table, *key) if window.names else window
+        if found:
+            windows[key] = found
+    return windows
 
 
 def write_window(

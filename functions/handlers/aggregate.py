@@ -8,7 +8,7 @@ put off again. So nothing is left undone, and nothing has to be remembered but t
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from adapters.events import Addressed
@@ -54,12 +54,13 @@ def aggregate_records(records: Sequence[Record], live: Live, *, at_once: bool = 
     hours: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
         hours[_told(record)[0]].append(record)
+    stored = _stored(hours, live)
     days: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
     for partition, together in hours.items():
         minutes = {minute for record in together for minute in _told(record)[1]}
         waits = not at_once and all("dynamodb" in record for record in together)
         with _parking(partition, together, live):
-            refresh(partition, minutes, live, may_wait=waits)
+            refresh(partition, minutes, live, may_wait=waits, stored=stored.get(partition))
             customer, _, hour = partition.split("#")
             days[customer, floor(hour_of_name(hour), DAY)] += together
     # After all its hours, once: what comes late in thousands comes to many hours of few days.
@@ -86,14 +87,31 @@ def _told(record: Record) -> tuple[str, list[str]]:
     return keys["pk"]["S"], [keys["sk"]["S"][:2]]
 
 
-def refresh(partition: str, minutes: Iterable[str], live: Live, *, may_wait: bool = False) -> bool:
+def _stored(partitions: Iterable[str], live: Live) -> dict[str, Stored]:
+    """What is stored of several hours; those that nothing can be made of are left to `refresh`."""
+    hours: dict[str, Hour] = {}
+    for partition in partitions:
+        with suppress(Unreadable):
+            hours[partition], _ = _address(partition, live)
+    found = live.usage.stored_at_once(hours.values())
+    return {partition: found[hour] for partition, hour in hours.items()}
+
+
+def refresh(
+    partition: str, minutes: Iterable[str], live: Live, *, may_wait: bool = False, stored: Stored | None = None
+) -> bool:
     """Fold everything addressed to an hour and SET its window where it changed; says whether it did.
 
     The stored version is read before the inputs and is the condition of the write, so a refresh that read less than
     another one can never overwrite it. Of an hour with many segments only those minutes are folded again that something
     was written to (see `adapters.usage`).
 
-    If it `may_wait`, the refresh of a large window is put off.
+    Args:
+        partition: of the hour's segments.
+        minutes: of the hour, to which something was written.
+        live: the surroundings.
+        may_wait: whether the refresh of a large window may be put off.
+        stored: what is stored of the hour, where it has just been read.
 
     Raises:
         Unreadable: an input is damaged, or the hour's meter is gone.
@@ -103,7 +121,7 @@ def refresh(partition: str, minutes: Iterable[str], live: Live, *, may_wait: boo
     hour, meter = _address(partition, live)
     touched = set(minutes)
     for _ in range(_ATTEMPTS):
-        stored = live.usage.stored(hour, of_sessions=meter.is_duration)
+        stored = stored or live.usage.stored(hour, of_sessions=meter.is_duration)
         if may_wait and (wait := _wait(partition, hour, stored, live)):
             message = {"partition": partition, "minutes": sorted(touched)}
             live.queue("REFRESH").send([message], -(-wait // SECOND))
@@ -111,7 +129,7 @@ def refresh(partition: str, minutes: Iterable[str], live: Live, *, may_wait: boo
         try:
             return _refresh(hour, meter, stored, touched, live)
         except ConditionFailed:
-            continue
+            stored = None
     raise Unavailable("the hour is being refreshed by others")
 
 
@@ -187,8 +205,8 @@ def _folded(hour: Hour, meter: Meter, addressed: Addressed, live: Live) -> Folde
 
 def _reach_day(customer: str, day: int, live: Live) -> None:
     """Bring a late change of an hour into its day, if that is kept as a whole."""
-    if day + DAY <= live.clock() + _CLOCKS_APART and live.usage.is_marked(customer, day):
-        live.usage.close_day(customer, day, late=True)
+    if day + DAY <= live.clock() + _CLOCKS_APART:
+        live.usage.reach_day(customer, day)
 
 
 def _address(partition: str, live: Live) -> tuple[Hour, Meter]:

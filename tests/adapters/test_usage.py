@@ -138,6 +138,7 @@ def test_an_empty_window_tells_that_something_is_addressed_to_its_hour(table: Ta
 
 
 DAY_START = parse_time("2026-11-18T00:00:00Z")
+MARK = ("acme", f"day#{hour_name(DAY_START)[:10]}#")
 EU = (("region", "eu"),)
 
 
@@ -207,17 +208,18 @@ def test_the_hours_between_closed_days_are_read_and_none_twice(table: Table) -> 
 
 def test_a_placeholder_is_ignored_by_readers_and_refreshed_by_who_comes_late(table: Table) -> None:
     usage = with_hours(table, DAY_START, 3)
-    assert not usage.is_marked("acme", DAY_START)
+    usage.reach_day("acme", DAY_START)
+    assert table.get(*MARK) is None, "a day that is not kept is not reached"
     reads: list[dict[int, int]] = []
     refresh = usage._refresh_day
 
     def overtaken(customer: str, day: int, *, late: bool) -> bool:
         # The placeholder is there and the hours are about to be read: meanwhile something comes late.
         if not reads:
-            assert usage.is_marked("acme", DAY_START)
+            assert table.get(*MARK)
             reads.append(read_at(usage))
             with_hours(table, DAY_START, 7)
-            usage.close_day("acme", DAY_START)
+            usage.reach_day("acme", DAY_START)
         return refresh(customer, day, late=late)
 
     usage._refresh_day = overtaken  # type: ignore[method-assign]  # the moment between the placeholder and the mark
@@ -236,7 +238,7 @@ def test_a_late_change_between_the_hours_and_the_mark_is_in_the_day(table: Table
         if not raced:
             raced.append(True)
             with_hours(table, DAY_START, 7)
-            Usage(table).close_day(customer, day)
+            Usage(table).reach_day(customer, day)
         return done
 
     usage._refresh_day = overtaken  # type: ignore[method-assign]  # the moment between the hours and the mark
@@ -248,6 +250,9 @@ def test_who_read_the_hours_before_somebody_else_refreshed_the_day_starts_over(t
     usage = with_hours(table, DAY_START, 3)
     usage.close_day("acme", DAY_START)
     with_hours(table, DAY_START, 3, events=5)
+    usage.reach_day("acme", DAY_START)
+    assert read_at(usage) == {0: 5}
+    with_hours(table, DAY_START, 3, events=4)
     put_item = table.put
     raced: list[bool] = []
 
@@ -255,13 +260,29 @@ def test_who_read_the_hours_before_somebody_else_refreshed_the_day_starts_over(t
         if not raced and write.item["kind"] in {"day", "late"}:
             raced.append(True)
             with_hours(table, DAY_START, 8)
-            Usage(table).close_day("acme", DAY_START)
+            Usage(table).reach_day("acme", DAY_START)
         put_item(write)
 
     table.put = slow  # type: ignore[method-assign,assignment]  # somebody else is quicker
-    usage.close_day("acme", DAY_START)
+    usage.reach_day("acme", DAY_START)
     assert raced
-    assert read_at(usage) == {0: 6}
+    assert read_at(usage) == {0: 5}
+
+
+def test_who_comes_late_to_a_day_that_nobody_goes_on_closing_does_so(table: Table) -> None:
+    usage = with_hours(table, DAY_START, 3)
+    table.put(Put({"pk": MARK[0], "sk": MARK[1], "kind": "closed", "state": "closing"}))
+    usage.reach_day("acme", DAY_START)
+    assert read_at(usage) == {0: 1}
+
+
+def test_reaching_a_day_costs_no_write_but_that_of_what_changed(bench: Bench) -> None:
+    usage = with_hours(bench.table, DAY_START, 3, 9)
+    usage.close_day("acme", DAY_START)
+    changes = bench.changes()
+    bench.table.put = None  # type: ignore[method-assign,assignment]  # nobody may
+    usage.reach_day("acme", DAY_START)
+    assert bench.changes() == changes
 
 
 def test_closing_a_day_again_changes_nothing(bench: Bench) -> None:

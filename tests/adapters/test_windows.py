@@ -8,7 +8,7 @@ import pytest
 
 from adapters.items import ConditionFailed, Item, Put, Table, string
 from adapters.memory import MemoryTable
-from adapters.windows import MOST_BYTES, Window, read_window, read_windows, write_window
+from adapters.windows import MOST_BYTES, Window, read_many, read_window, read_windows, write_window
 from metering.errors import Unavailable
 from metering.packing import digest
 from metering.spreading import spread_sessions, spread_slots
@@ -191,6 +191,22 @@ def test_a_window_that_is_rewritten_all_the_time_is_unavailable() -> None:
     table.times = 100
     with pytest.raises(Unavailable):
         read_window(table, "acme", HEAD)
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_several_windows_are_read_at_once_and_a_large_one_by_itself(times: int) -> None:
+    table = Torn(0)
+    write(table, slots(table.size))
+    write(table, slots(3), sort="hour#2026-11-20T13#m")
+    write_window(table, "other", HEAD, "window", partial(spread_slots, slots(2)), None, {})
+    table.times = times
+    small, missing, strange = ("acme", "hour#2026-11-20T13#m"), ("acme", "hour#2026-11-20T14#m"), ("other", HEAD)
+    windows = read_many(table, [("acme", HEAD), small, missing, strange])
+    assert {key: found(window) for key, window in windows.items()} == {
+        ("acme", HEAD): slots(4_000 + times),
+        small: slots(3),
+        strange: slots(2),
+    }
 
 
 def test_a_writer_that_ended_before_its_head_has_written_nothing(table: Table) -> None:

@@ -1,5 +1,7 @@
 """Days that are over are kept as wholes; what comes late reaches them, and the wallet. Laws 4.3 and 5.4."""
 
+import json
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -8,6 +10,7 @@ import pytest
 
 from handlers import rate
 from handlers._settling import look
+from metering.errors import Unreadable
 from metering.times import DAY, HOUR, floor
 from tests.handlers.street import METERS, NOW, Street, used
 
@@ -61,20 +64,61 @@ def test_what_comes_late_is_in_its_day_and_paid(closed: Street, hour: int) -> No
     assert spent(closed) == before
 
 
+def test_what_comes_late_to_many_hours_reaches_each_day_once(closed: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, reached = spent(closed), Counter[int]()
+    reach_day: Any = closed.usage.reach_day
+
+    def counted(customer: str, day: int) -> None:
+        reached[day] += 1
+        reach_day(customer, day)
+
+    monkeypatch.setattr(closed.usage, "reach_day", counted)
+    closed.post(*(used(f"late{hour}", hour * 60, value="10") for hour in range(50)))
+    closed.run("aggregate", closed.streams["aggregate"])
+    assert set(reached.values()) == {1}
+    assert len(reached) == 3
+    closed.flow()
+    assert spent(closed) == before + 5 * 50
+
+
+def test_a_day_that_cannot_be_reached_is_parked_with_what_came_to_it(
+    closed: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reach_day: Any = closed.usage.reach_day
+
+    def damaged(customer: str, day: int) -> None:
+        if day == TODAY + 2 * DAY:
+            raise Unreadable("the day is damaged")
+        reach_day(customer, day)
+
+    before = spent(closed)
+    monkeypatch.setattr(closed.usage, "reach_day", damaged)
+    closed.post(*(used(f"late{day}", day * 24 * 60, value="10") for day in range(4)))
+    records = list(closed.streams["aggregate"])
+    closed.flow()
+    (parked,) = closed.parked()
+    assert (parked["reason"], parked["function"]) == ("the day is damaged", "aggregate")
+    assert json.loads(str(parked["record"])) in json.loads(json.dumps(records))
+    monkeypatch.setattr(closed.usage, "reach_day", reach_day)
+    closed.run("aggregate", [json.loads(str(parked["record"]))])
+    closed.flow()
+    assert spent(closed) == before + 5 * 4
+
+
 @pytest.mark.parametrize("meter", ["requests", "other"])
 def test_a_wallet_that_was_settled_before_the_day_was_reached_is_settled_again(
     closed: Street, monkeypatch: pytest.MonkeyPatch, meter: str
 ) -> None:
     # The other meter has no window in the day yet.
     before = spent(closed)
-    close_day: Any = closed.usage.close_day
+    reach_day: Any = closed.usage.reach_day
 
-    def slow(customer: str, day: int, **given: Any) -> None:
+    def slow(customer: str, day: int) -> None:
         closed.run("rate", closed.streams["rate"])
         closed.streams["rate"].clear()
-        close_day(customer, day, **given)
+        reach_day(customer, day)
 
-    monkeypatch.setattr(closed.usage, "close_day", slow)
+    monkeypatch.setattr(closed.usage, "reach_day", slow)
     closed.post(used("late", 100 * 60, value="10", meter=meter, dimensions={}))
     closed.flow()
     assert spent(closed) == before + 5

@@ -9,7 +9,7 @@ from tests.infra.templates import Template, functions, label, of_type, statement
 READ = {"GetItem", "BatchGetItem", "Query"}
 SETTLE = READ | {"PutItem"}
 STREAM = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
-WINDOWS = {"GetItem", "Query", "PutItem", "BatchWriteItem", "DeleteItem"}
+WINDOWS = {*READ, "PutItem", "BatchWriteItem", "DeleteItem"}
 WALLETS = {"Usage": {"Query"}, "Catalog": READ, "Ledger": SETTLE}
 DUE = {"Ledger/index/due": {"Query"}}
 RECEIVE = {"ReceiveMessage", "DeleteMessage", "GetQueueAttributes"}

@@ -61,7 +61,7 @@ invoice       1    22  read Ledger 11.0
 rate         40   258  read Catalog 66, read Ledger 58.0, read Usage 76, write Ledger 68
 """,
     "sessions": """
-aggregate    49   264  read Catalog 9, read Events 275, read Usage 98, write Usage 124
+aggregate    49   215  read Catalog 9, read Events 275, read Usage 98, write Usage 124
 authorize     4     4  read Catalog 4
 gateway       0     0  http requests 240
 ingest      240   256  read Catalog 16, write Events 2394
