@@ -160,6 +160,7 @@ def main() -> None:
         http="httptools",
         loop="asyncio",
         ws="none",
+        proxy_headers=False,
         lifespan="on",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
