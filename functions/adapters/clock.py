@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from adapters.items import Item, Put, Table, integer
 
-_REMEMBERED_SECONDS = 1.0
+REMEMBERED_SECONDS = 0.2
+"""How long a function takes the offset for what it was."""
 
 
 def real_now() -> int:
@@ -26,10 +27,10 @@ class StoredClock:
         if time.monotonic() >= self._until:
             item = self._table.get("clock", "clock")
             self._offset = integer(item, "offset_milliseconds") if item else 0
-            self._until = time.monotonic() + _REMEMBERED_SECONDS
+            self._until = time.monotonic() + REMEMBERED_SECONDS
         return self._real() + self._offset
 
     def move_to(self, instant: int) -> None:
-        """Set the offset so that now is this instant, for every function within a second."""
+        """Set the offset so that now is this instant, for every function once none remembers another one."""
         item: Item = {"pk": "clock", "sk": "clock", "offset_milliseconds": instant - self._real()}
         self._table.put(Put(item))

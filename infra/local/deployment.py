@@ -7,6 +7,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,12 @@ synthesise(json.loads(sys.argv[1]), pathlib.Path(sys.argv[2]))
 """
 
 
+@cache
 def client(service: str, endpoint_url: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-    """A boto3 client as the emulated account's root, whatever credentials and profiles the machine has."""
+    """A boto3 client as the emulated account's root, whatever credentials and profiles the machine has.
+
+    Made once: to make one takes longer than any of its calls.
+    """
     return boto3.Session(
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106 - the emulator's own root, not a secret

@@ -23,10 +23,10 @@ import hashlib
 import json
 import re
 import tempfile
+import threading
 import zipfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,6 +65,8 @@ def pending() -> dict[str, int]:
             elif queue := sqs._queue_by_arn(source):
                 queued += len(queue["messages"])
     running, _ = lambda_svc.executions_in_flight()
+    # What a rule calls has a thread of its own, from before it counts as in flight.
+    running += sum("_execute_function" in thread.name for thread in threading.enumerate())
     records = int(dynamodb._stream_seq_counter)
     return {"streamed": streamed, "queued": queued, "running": running, "records": records}
 
@@ -114,7 +116,7 @@ def _allowed_by(action: str | None) -> str | None:
 class _SharedArchive(zipfile.ZipFile):
     """An archive that is extracted once; every further folder for its contents is a link to the first."""
 
-    _extracting = Lock()
+    _extracting = threading.Lock()
 
     def extractall(self, path: Any = None, *_: object) -> None:  # noqa: ANN401 - as the library has it
         """Put the contents at `path`, an empty folder until then."""

@@ -17,7 +17,7 @@ def test_it_is_the_machines_clock_until_it_is_moved_and_then_ahead_of_it(
     first, second = (StoredClock(table, lambda: machine[0]) for _ in range(2))
     assert first() == 1_000_000
     second.move_to(1_000_000 + DAY)
-    assert first() == 1_000_000, "remembered for a second"
+    assert first() == 1_000_000, "remembered for a moment"
     monotonic[0] = 1.0
     machine[0] += 7
     assert first() == second() == 1_000_007 + DAY
