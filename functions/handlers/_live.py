@@ -65,8 +65,8 @@ class Live:
 
     @cached_property
     def remembered(self) -> Remembered:
-        """What operators define, remembered for half a minute."""
-        return Remembered(self.catalog)
+        """What operators define, remembered for half a minute; on the local cloud of its clock, which leaps."""
+        return Remembered(self.catalog, monotonic=self._seconds) if self._is_clock_stored else Remembered(self.catalog)
 
     @cached_property
     def keys(self) -> Keys:
@@ -169,7 +169,14 @@ class Live:
     @cached_property
     def clock(self) -> Callable[[], int]:
         """Milliseconds since 1970: the machine's, or on the local cloud the stored clock."""
-        return StoredClock(self.catalog_table) if self.environment.get("LOCAL_CLOCK") == "stored" else real_now
+        return StoredClock(self.catalog_table) if self._is_clock_stored else real_now
+
+    @property
+    def _is_clock_stored(self) -> bool:
+        return self.environment.get("LOCAL_CLOCK") == "stored"
+
+    def _seconds(self) -> float:
+        return self.clock() / 1000
 
     def scheduled_now(self, event: dict[str, Any]) -> int:
         """The clock of a scheduled function: its event's `time`, or now where that does not say one (law 5.9)."""
