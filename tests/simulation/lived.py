@@ -1,11 +1,13 @@
 """Living through a year: whatever deployment it is, it is asked for the same things at the same instants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
-from metering.times import DAY, HOUR, MINUTE, floor
+from metering.times import DAY, HOUR, MINUTE, floor, parse_time
 from tests.simulation.catalogue import METERS, Json
-from tests.simulation.year import Visit, Year
+from tests.simulation.year import END, SUMMER, Person, Visit, Year
 from tests.simulation.year_auditor import Heard
 from tests.simulation.year_plans import PLANS
 
@@ -74,3 +76,51 @@ class Lived:
         if visit.events:
             self.heard.took(visit.events, self.place.take(visit.events))
         self.place.arrive(self._names)
+
+
+LEAP_DAY = parse_time(f"{SUMMER + 1}-02-29T00:00:00Z")
+INGREDIENTS = {
+    *("a credit that expires", "somebody leaves", "a change of plan", "new versions of plans", "events that come late"),
+    *("a correction", "a session over a change of the clocks", "a session over the leap day"),
+    *("a session over a change of plan", "a session over a period's end"),
+}
+
+
+def ingredients(year: Year) -> set[str]:
+    """What a year has of what a year can have."""
+    found = {f"a session over {what}" for person in year.people for each in _sessions(year, person) for what in each}
+    said = {name for visit in year.visits[1:] for _, path, body in visit.requests for name in (path[:9], *body)}
+    found |= {
+        what
+        for name, what in (
+            ("expires_at", "a credit that expires"),
+            ("ends_at", "somebody leaves"),
+            ("plan_effective_at", "a change of plan"),
+            ("/v1/plans", "new versions of plans"),
+        )
+        if name in said
+    }
+    events = [(visit.at, event) for visit in year.visits for event in visit.events]
+    found |= {"events that come late"} if any(event["timestamp"] < at - DAY for at, event in events) else set()
+    found |= {"a correction"} if any("revision" in event for _, event in events) else set()
+    return found
+
+
+def _sessions(year: Year, person: Person) -> Iterator[Iterator[str]]:
+    """Of each of somebody's sessions, what it goes on over."""
+    edges = [each for visit in year.visits for each in visit.events if each["customer"] == person.id and "type" in each]
+    ends = {each["dimensions"]["vm"]: each["timestamp"] for each in edges if each["type"] == "stop"}
+    for start in (each for each in edges if each["type"] == "start" and each["meter"] == "lease"):
+        yield _goes_over(person, start["timestamp"], ends[start["dimensions"]["vm"]])
+
+
+def _goes_over(person: Person, begin: int, end: int) -> Iterator[str]:
+    zone = ZoneInfo(person.body["timezone"])
+    if len({datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).utcoffset() for at in (begin, end)}) > 1:
+        yield "a change of the clocks"
+    if begin < LEAP_DAY and end > LEAP_DAY + DAY:
+        yield "the leap day"
+    if any(begin < at < end for at, _ in person.starts[1:]):
+        yield "a change of plan"
+    if any(begin < at < end for at, _ in person.periods(END)):
+        yield "a period's end"

@@ -12,7 +12,7 @@ import pytest
 from handlers import _door, _live
 from tests.handlers.street import Street
 from tests.simulation.catalogue import Json
-from tests.simulation.lived import Lived
+from tests.simulation.lived import INGREDIENTS, Lived, ingredients
 from tests.simulation.year import Year
 from tests.simulation.year_auditor import check_ledgers, check_year
 
@@ -135,7 +135,9 @@ def test_a_year_of_many_customers_is_the_same_lived_through_and_computed(street:
 @pytest.mark.deep
 @pytest.mark.cloud
 def test_a_year_is_the_same_lived_through_by_the_deployed_template(deployed: OnTheCloud) -> None:
-    year = Year(5, ("tardy", "plain"), visits=6, events_each=3)
+    # Who is late, who has credits and who leaves, each in a zone whose clocks change.
+    year = Year(1020, ("tardy", "plain", "leaver"), visits=8, events_each=3)
+    assert ingredients(year) == INGREDIENTS
     lived = Lived(deployed, year, days_between=400)
     found = check_year(lived.heard, year, deployed.now)
     print(found)  # noqa: T201 - what the run was worth

@@ -8,6 +8,8 @@ plan changes with its next period.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
 from random import Random
 
 from billing.periods import Calendar, PeriodUnit, whole_period
@@ -15,7 +17,10 @@ from metering.times import DAY, HOUR, MINUTE, QUARTER, floor, format_time, parse
 from tests.simulation.catalogue import DURATIONS, METERS, Json
 from tests.simulation.year_plans import BY_CURRENCY, PLANS, revised
 
-BEGIN, END = parse_time("2027-07-01T00:00:00Z"), parse_time("2028-07-05T12:00:00Z")
+# The first summer to come before a leap day: the clock of a local cloud only goes forward.
+SUMMER = next(year for year in count(2027, 4) if datetime(year, 7, 1, tzinfo=UTC) > datetime.now(UTC))
+BEGIN, END = parse_time(f"{SUMMER}-07-01T00:00:00Z"), parse_time(f"{SUMMER + 1}-07-05T12:00:00Z")
+BEGIN_OF_THE_ANNUAL = parse_time(f"{SUMMER}-02-27T23:45:00Z")
 ZONES = ("Europe/Berlin", "America/New_York", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kolkata", "UTC")
 GRACE = HOUR
 
@@ -103,7 +108,9 @@ class Year:
         currency = {"yen": "JPY", "euro": "EUR"}.get(peculiar, "USD")
         plan = "annual" if peculiar == "annual" else random.choice(BY_CURRENCY[currency])
         anchor = 29 if peculiar == "annual" else random.choice((29, 30, 31, 31, 2))
-        start = parse_time("2027-02-27T23:45:00Z") if peculiar == "annual" else BEGIN + random.randrange(900) * QUARTER
+        start = (
+            parse_time(f"{SUMMER}-02-27T23:45:00Z") if peculiar == "annual" else BEGIN + random.randrange(900) * QUARTER
+        )
         body = {
             "plan": plan,
             "timezone": random.choice(ZONES),
