@@ -10,6 +10,16 @@ if TYPE_CHECKING:
     from infra.local.cloud import Cloud
 
 
+DEEP_SECONDS = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give deep tests more time than `timeout` in pyproject.toml, where they do not say how much they need."""
+    for item in items:
+        if item.get_closest_marker("deep") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(DEEP_SECONDS))
+
+
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Cloud"]:
     """The synthesised template on a local cloud with IAM evaluation on; tests keep apart by their customers."""
