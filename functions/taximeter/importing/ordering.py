@@ -33,7 +33,8 @@ class Row:
 def windows(lines: Iterable[Line], known: int) -> Iterator[list[Row]]:
     """The rows of a file, window by window, each window in the order of customers, meters and times.
 
-    The same file always gives the same windows, so that what was interrupted goes on inside one.
+    The same file always gives the same windows, so that what was interrupted goes on inside one. Who takes a window
+    empties it before the next one is read, so that there is never more than one in memory.
 
     Args:
         lines: what follows the rows before.
@@ -45,14 +46,12 @@ def windows(lines: Iterable[Line], known: int) -> Iterator[list[Row]]:
         window.append(Row(number, line))
         size += window[-1].weight
         if len(window) == _MOST_ROWS or size >= _MOST_BYTES:
-            yield _ordered(window)
+            window.sort(key=_place)
+            yield window
             window, size = [], 0
     if window:
-        yield _ordered(window)
-
-
-def _ordered(rows: list[Row]) -> list[Row]:
-    return sorted(rows, key=_place)
+        window.sort(key=_place)
+        yield window
 
 
 def _place(row: Row) -> tuple[str, str, str]:

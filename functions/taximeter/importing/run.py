@@ -84,24 +84,22 @@ def _batches(lines: Iterable[Line], progress: Progress) -> Iterator[_Batch]:
     """What is not known yet, in requests; of the first window some rows may be."""
     known = progress.tally.ordered
     for window in windows(lines, progress.tally.rows - known):
-        requests = list(_requests(window[known:]))
+        window.reverse()  # so that what is taken from its end is its beginning
+        del window[len(window) - known :]
         known = 0
-        for number, rows in enumerate(requests, 1):
-            yield _Batch(rows, ends_window=number == len(requests))
+        while window:
+            rows = _request(window)
+            yield _Batch(rows, ends_window=not window)
 
 
-def _requests(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """As many rows as one request may hold, again and again."""
-    batch: list[Row] = []
-    size = 0
-    for row in rows:
-        if batch and (len(batch) == MOST_EVENTS or size + row.weight > MOST_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += row.weight
-    if batch:
-        yield batch
+def _request(window: list[Row]) -> list[Row]:
+    """Take as many rows as one request may hold from the end of a window."""
+    batch = [window.pop()]
+    size = batch[0].weight
+    while window and len(batch) < MOST_EVENTS and size + window[-1].weight <= MOST_BYTES:
+        batch.append(window.pop())
+        size += batch[-1].weight
+    return batch
 
 
 def _events(batch: _Batch) -> list[bytes]:
