@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,14 @@ from metering.events import Acceptance
 from metering.times import parse_duration, parse_time
 
 if TYPE_CHECKING:
-    from adapters.stripe import Payments
+    from adapters.payments import Payments
+    from adapters.stripe import Stripe
+    from adapters.stripe_customers import StripeCustomers
+    from adapters.stripe_invoices import StripeInvoices
+    from adapters.stripe_pages import StripePages
+
+# Five workers of a queue at once, each with this pause between its calls, stay at 20 calls a second.
+_STRIPE_INTERVAL_SECONDS = Decimal("0.25")
 
 
 @dataclass
@@ -129,11 +137,40 @@ class Live:
         return Bus(self.setting("BUS_NAME"))
 
     @cached_property
-    def payments(self) -> "Payments":
+    def stripe(self) -> "Stripe":
         """Stripe; its SDK is imported here, by the functions that pay, and nowhere else."""
-        from adapters.stripe import Payments  # noqa: PLC0415 - a hundred milliseconds that other functions do not spend
+        from adapters.stripe import Pace, Stripe  # noqa: PLC0415 - a hundred milliseconds that others do not spend
 
-        return Payments(self.secret, self.environment.get("STRIPE_URL"))
+        url = self.environment.get("STRIPE_URL")
+        return Stripe(self.secret, url, None if url else Pace(_STRIPE_INTERVAL_SECONDS))
+
+    @cached_property
+    def payments(self) -> "Payments":
+        """Payments of top-ups."""
+        from adapters.payments import Payments  # noqa: PLC0415 - as above
+
+        return Payments(self.stripe)
+
+    @cached_property
+    def stripe_customers(self) -> "StripeCustomers":
+        """Customers as Stripe knows them."""
+        from adapters.stripe_customers import StripeCustomers  # noqa: PLC0415 - as above
+
+        return StripeCustomers(self.stripe)
+
+    @cached_property
+    def stripe_invoices(self) -> "StripeInvoices":
+        """Invoices as Stripe knows them."""
+        from adapters.stripe_invoices import StripeInvoices  # noqa: PLC0415 - as above
+
+        return StripeInvoices(self.stripe)
+
+    @cached_property
+    def stripe_pages(self) -> "StripePages":
+        """Pages that Stripe hosts."""
+        from adapters.stripe_pages import StripePages  # noqa: PLC0415 - as above
+
+        return StripePages(self.stripe)
 
     @cached_property
     def secret(self) -> Secret:
