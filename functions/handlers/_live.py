@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from adapters.attempts import Attempts
 from adapters.bus import Bus
 from adapters.catalog import Catalog
 from adapters.clock import StoredClock, real_now
@@ -100,6 +101,11 @@ class Live:
     def ledger(self) -> Ledger:
         """What is owed."""
         return Ledger(self.ledger_table)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """What was tried to be bought."""
+        return Attempts(self.ledger_table)
 
     @cached_property
     def revocations(self) -> Revocations:
