@@ -29,6 +29,7 @@ from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
 from adapters.revocations import Revocations
 from adapters.secrets import Secret
+from adapters.stripe_events import SeenEvents, StripeEvents
 from adapters.usage import Usage
 from adapters.watches import Watches
 from metering.errors import Invalid
@@ -163,6 +164,16 @@ class Live:
         from adapters.stripe_customers import StripeCustomers  # noqa: PLC0415 - as above
 
         return StripeCustomers(self.stripe)
+
+    @cached_property
+    def stripe_events(self) -> StripeEvents:
+        """Events as Stripe lists them."""
+        return StripeEvents(self.stripe)
+
+    @cached_property
+    def seen_events(self) -> SeenEvents:
+        """Which of Stripe's events have been handed on."""
+        return SeenEvents(self.ledger_table)
 
     @cached_property
     def stripe_invoices(self) -> "StripeInvoices":
