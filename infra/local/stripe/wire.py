@@ -32,7 +32,7 @@ class Answer:
 
 def answer(status: int, content: Json) -> Answer:
     """Returns an answer with a JSON body."""
-    return Answer(status, json.dumps(content, indent=2).encode())
+    return Answer(status, json.dumps(content).encode())
 
 
 def refusal(problem: Problem) -> Answer:

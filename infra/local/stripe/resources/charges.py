@@ -115,21 +115,13 @@ def book(account: Account, source: Json, kind: str, amount: int, fee: int) -> st
 
 def listed(account: Account, params: Json) -> Json:
     """Returns charges, newest first."""
-    customer, intent = params.get("customer"), params.get("payment_intent")
-    rows = account.every(
-        "charge",
-        lambda row: customer in {None, row["customer"]} and intent in {None, row["payment_intent"]},
-    )
+    rows = account.newest("charge", payment_intent=params.get("payment_intent"), customer=params.get("customer"))
     return page(rows, params, "/v1/charges")
 
 
 def booked(account: Account, params: Json) -> Json:
     """Returns the movements of the account's balance, newest first."""
-    kind, source = params.get("type"), params.get("source")
-    rows = account.every(
-        "balance_transaction",
-        lambda row: kind in {None, row["type"]} and source in {None, row["source"]},
-    )
+    rows = account.newest("balance_transaction", type=params.get("type"), source=params.get("source"))
     return page(rows, params, "/v1/balance_transactions")
 
 

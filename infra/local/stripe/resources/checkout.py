@@ -135,8 +135,7 @@ def expire(account: Account, _: Json, identifier: str) -> Json:
 
 def listed(account: Account, params: Json) -> Json:
     """Returns sessions, newest first."""
-    customer = params.get("customer")
-    rows = account.every("checkout.session", lambda row: customer in {None, row["customer"]})
+    rows = account.newest("checkout.session", customer=params.get("customer"))
     return page(rows, params, "/v1/checkout/sessions")
 
 

@@ -102,7 +102,7 @@ def live(account: Account, identifier: str, *, param: str | None = "id") -> Json
 def delete(account: Account, _: Json, identifier: str) -> Json:
     """Deletes a customer and detaches its payment methods."""
     customer = live(account, identifier)
-    for method in list(account.every("payment_method", lambda row: row["customer"] == identifier)):
+    for method in list(account.tied("payment_method", customer=identifier)):
         payment_methods.detach(account, {}, method["id"])
     account.tell("customer.deleted", customer)
     return account.forget(customer)
@@ -110,9 +110,7 @@ def delete(account: Account, _: Json, identifier: str) -> Json:
 
 def listed(account: Account, params: Json) -> Json:
     """Returns customers, newest first."""
-    email = params.get("email")
-    rows = account.every("customer", lambda row: email in {None, row["email"]})
-    return page(rows, params, "/v1/customers")
+    return page(account.newest("customer", email=params.get("email")), params, "/v1/customers")
 
 
 def methods(account: Account, params: Json, identifier: str) -> Json:

@@ -17,11 +17,11 @@ def listed(account: Account, params: Json) -> Json:
     """Returns the events of the last 30 days, newest first."""
     types = set(params.get("types") or ([params["type"]] if "type" in params else []))
     since = account.now() - _KEPT_SECONDS
-    rows = account.every(
-        "event",
-        lambda row: row["created"] >= since and (not types or bool(types & _patterns(row["type"]))),
-    )
-    return page(rows, params, "/v1/events")
+
+    def keep(row: Json) -> bool:
+        return row["created"] >= since and (not types or bool(types & _patterns(row["type"])))
+
+    return page(account.newest("event"), params, "/v1/events", keep)
 
 
 def _patterns(kind: str) -> set[str]:
@@ -80,7 +80,7 @@ def delete_endpoint(account: Account, _: Json, identifier: str) -> Json:
 
 def endpoints(account: Account, params: Json) -> Json:
     """Returns the endpoints, newest first."""
-    return page(account.every("webhook_endpoint"), params, "/v1/webhook_endpoints")
+    return page(account.newest("webhook_endpoint"), params, "/v1/webhook_endpoints")
 
 
 _PATH = "/v1/webhook_endpoints"

@@ -23,11 +23,8 @@ def create(account: Account, params: Json) -> Json:
     customer["currency"] = customer["currency"] or currency
     invoice = _draft(account, customer, currency, params)
     if params.get("pending_invoice_items_behavior") == "include":
-        rows = account.every(
-            "invoiceitem",
-            lambda row: (row["customer"], row["invoice"], row["currency"]) == (customer["id"], None, currency),
-        )
-        invoice_lines.put(account, invoice, list(rows))
+        rows = account.tied("invoiceitem", customer=customer["id"], currency=currency)
+        invoice_lines.put(account, invoice, [row for row in rows if row["invoice"] is None])
     account.tell("invoice.created", invoice)
     return invoice
 
@@ -162,9 +159,9 @@ def delete(account: Account, _: Json, identifier: str) -> Json:
 
 def listed(account: Account, params: Json) -> Json:
     """Returns invoices, newest first."""
-    wanted = {key: params[key] for key in ("collection_method", "customer", "status") if key in params}
-    rows = account.every("invoice", lambda row: all(row[key] == value for key, value in wanted.items()))
-    return page(rows, params, "/v1/invoices")
+    wanted = {key: params[key] for key in ("collection_method", "status") if key in params}
+    rows = account.newest("invoice", customer=params.get("customer"))
+    return page(rows, params, "/v1/invoices", lambda row: all(row[key] == value for key, value in wanted.items()))
 
 
 _PATH = "/v1/invoices"

@@ -109,6 +109,7 @@ def update(account: Account, params: Json, identifier: str) -> Json:
         method = _method(account, params["payment_method"], owner)
         changes |= {"payment_method": method and method["id"], "status": "requires_confirmation"}
     intent.update(changes)
+    account.note(intent)
     return intent
 
 
@@ -216,8 +217,7 @@ def listed(account: Account, params: Json) -> Json:
     customer = params.get("customer")
     if customer is not None and customer not in account.objects:
         raise missing("customer", customer, param="customer")
-    rows = account.every("payment_intent", lambda row: customer in {None, row["customer"]})
-    return page(rows, params, "/v1/payment_intents")
+    return page(account.newest("payment_intent", customer=customer), params, "/v1/payment_intents")
 
 
 _PATH = "/v1/payment_intents"

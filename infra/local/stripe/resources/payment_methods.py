@@ -103,6 +103,7 @@ def attach(account: Account, params: Json, identifier: str, *, param: str = "id"
     refuse(account.cards[method["id"]])
     if method["customer"] is None:
         method["customer"] = customer["id"]
+        account.note(method)
         account.tell("payment_method.attached", method)
     return method
 
@@ -142,9 +143,8 @@ def listed(account: Account, params: Json, *, url: str = "/v1/payment_methods") 
     """Returns the cards of a customer, newest first."""
     customer = params.get("customer")
     if customer is None or params.get("type", "card") != "card":
-        return page([], params, url)
-    rows = account.every("payment_method", lambda row: row["customer"] == customer)
-    return page(rows, params, url)
+        return page(iter(()), params, url)
+    return page(account.newest("payment_method", customer=customer), params, url)
 
 
 _PATH = "/v1/payment_methods"

@@ -77,11 +77,7 @@ def _refund(account: Account, charge: Json, amount: int, params: Json) -> Json:
 
 def listed(account: Account, params: Json) -> Json:
     """Returns refunds, newest first."""
-    charge, intent = params.get("charge"), params.get("payment_intent")
-    rows = account.every(
-        "refund",
-        lambda row: charge in {None, row["charge"]} and intent in {None, row["payment_intent"]},
-    )
+    rows = account.newest("refund", charge=params.get("charge"), payment_intent=params.get("payment_intent"))
     return page(rows, params, "/v1/refunds")
 
 
