@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from .cards import Card
 from .problems import Json, missing
 
 API_VERSION = "2026-10-28.endive"
+# Whose request an event comes from when it comes from none.
+NOBODY: Json = {"id": None, "idempotency_key": None}
 
 # By what objects are looked up, so that no call looks at every object of a kind.
 _INDEXED = {
@@ -57,8 +60,10 @@ class Account:
     secrets: dict[str, str] = field(default_factory=dict)
     set_up: set[str] = field(default_factory=set)
     offset_milliseconds: int = 0
-    origin: Json = field(default_factory=lambda: {"id": None, "idempotency_key": None})
+    origin: Json = field(default_factory=NOBODY.copy)
     unsent: list[str] = field(default_factory=list)
+    _ahead: list[tuple[int, int, Callable[[], object]]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
     _index: dict[tuple[str, str, str], dict[str, Json]] = field(default_factory=dict)
 
     def now(self) -> int:
@@ -67,7 +72,16 @@ class Account:
 
     def now_milliseconds(self) -> int:
         """Returns the account's time, in milliseconds since the epoch."""
-        return int(self.clock() * 1000) + self.offset_milliseconds
+        return round(self.clock() * 1000) + self.offset_milliseconds
+
+    def at(self, milliseconds: int, act: Callable[[], object]) -> None:
+        """Lets something happen once the account's time is this; what is due first happens first."""
+        heapq.heappush(self._ahead, (milliseconds, next(self._numbers), act))
+
+    def let_time_pass(self) -> None:
+        """Does all that is due by now."""
+        while self._ahead and self._ahead[0][0] <= self.now_milliseconds():
+            heapq.heappop(self._ahead)[2]()
 
     def add(self, prefix: str, kind: str, **values: object) -> Json:
         """Makes an object with a random id, keeps it and returns it."""
@@ -82,7 +96,7 @@ class Account:
         """Lets an object be found by what it is tied to; to be called again when one of these ties changes."""
         for name in _INDEXED.get(thing["object"], ()):
             value = _at(thing, name)
-            if value:
+            if isinstance(value, str):
                 self._index.setdefault((thing["object"], name, value), {})[thing["id"]] = thing
 
     def get(self, kind: str, identifier: str, *, param: str | None = "id") -> Json:
@@ -174,7 +188,6 @@ def copied(thing: Json) -> Json:
     return made
 
 
-def _at(thing: Json, name: str) -> Any:
-    for step in name.split("__"):
-        thing = thing[step]
-    return thing
+def _at(thing: Json, name: str) -> object:
+    outer, _, inner = name.partition("__")
+    return thing[outer][inner] if inner else thing[outer]

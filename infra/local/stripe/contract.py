@@ -1,8 +1,8 @@
 """Answers, checked against the classes of the ``stripe`` package.
 
 The classes are generated from Stripe's own description of the pinned API version: their annotations say which keys an
-object may have, which it must have, and of what type each is. Each annotation is read once and becomes a function from a
-value to what is wrong with it, so that ten thousand answers are checked as readily as one.
+object may have, which it must have, and of what type each is. Each annotation is read once and becomes a function from
+a value to what is wrong with it, so that ten thousand answers are checked as readily as one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _object(value: object) -> list[str]:
     if kind == "list":
         return _page(value)
     if kind in OBJECT_CLASSES:
-        return _class(get_object_class("V1", kind))(value)
+        return _class(get_object_class("V1", kind))(value)  # type: ignore[arg-type]  # a class can be hashed
     return [f": no class for object {kind!r}"]
 
 
@@ -70,7 +70,7 @@ def _class(wanted: type) -> Check:
 
 
 @functools.cache
-def _check(hint: typing.Any) -> Check:
+def _check(hint: object) -> Check:
     """Returns the check of one annotation. What it does not know of (the package has no such) fits anything."""
     origin = typing.get_origin(hint)
     if origin in {typing.Union, types.UnionType}:
@@ -91,7 +91,7 @@ def _check(hint: typing.Any) -> Check:
     if hint is Decimal:
         return _test(hint, lambda value: isinstance(value, str))
     if isinstance(hint, type) and issubclass(hint, StripeObject):
-        return _class(hint)
+        return _class(hint)  # type: ignore[arg-type]  # a class can be hashed
     return lambda _: []
 
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .application import Application
 from .cards import CARDS
-from .faults import Fault
+from .faults import Fault, WebhookFault
+from .limits import Limits
 from .problems import Json, Problem, invalid
 from .resources import checkout, events, invoice_collection, payment_intents, payment_methods
 from .wire import Answer, Request, answer, refusal
@@ -59,6 +60,7 @@ def handle(application: Application, request: Request) -> Answer:
         if matched and method == request.method:
             try:
                 with application.lock:
+                    application.catch_up()
                     done = action(application, request.body, *matched.groups())
                     application.courier.collect(application.account)
             except ValidationError as error:
@@ -111,17 +113,38 @@ def _clear_faults(application: Application, body: str) -> Json:
     return _faults(application, body)
 
 
+def _limits(application: Application, _: str) -> Json:
+    return application.gate.limits.model_dump()
+
+
+def _set_limits(application: Application, body: str) -> Json:
+    application.gate.limits = Limits.model_validate_json(body)
+    return _limits(application, body)
+
+
 def _webhooks(application: Application, _: str) -> Json:
     courier = application.courier
     return {
         "paused": courier.paused,
         "undelivered": len(courier.undelivered),
+        "dropped": courier.dropped,
+        "faults": [fault.model_dump() for fault in courier.faults.planned],
         "data": list(courier.log),
     }
 
 
 def _pause(application: Application, body: str) -> Json:
     application.courier.pause(paused=Webhooks.model_validate_json(body).paused)
+    return _webhooks(application, body)
+
+
+def _plan_webhook_fault(application: Application, body: str) -> Json:
+    application.courier.faults.planned.append(WebhookFault.model_validate_json(body))
+    return _webhooks(application, body)
+
+
+def _clear_webhook_faults(application: Application, body: str) -> Json:
+    application.courier.clear_faults()
     return _webhooks(application, body)
 
 
@@ -138,6 +161,7 @@ def _clock(application: Application, _: str) -> Json:
 def _set_clock(application: Application, body: str) -> Json:
     wanted = Clock.model_validate_json(body)
     application.account.offset_milliseconds = wanted.offset_milliseconds
+    application.catch_up()
     return _clock(application, body)
 
 
@@ -178,8 +202,12 @@ _ROUTES: list[tuple[str, str, Callable[..., Json]]] = [
     ("GET", "/_control/faults", _faults),
     ("POST", "/_control/faults", _plan_fault),
     ("DELETE", "/_control/faults", _clear_faults),
+    ("GET", "/_control/limits", _limits),
+    ("POST", "/_control/limits", _set_limits),
     ("GET", "/_control/webhooks", _webhooks),
     ("POST", "/_control/webhooks", _pause),
+    ("POST", "/_control/webhooks/faults", _plan_webhook_fault),
+    ("DELETE", "/_control/webhooks/faults", _clear_webhook_faults),
     ("POST", "/_control/webhook_endpoints", _endpoint),
     ("GET", "/_control/clock", _clock),
     ("POST", "/_control/clock", _set_clock),

@@ -71,11 +71,13 @@ def _in_time(row: Json, bounds: Json | int | None) -> bool:
 
 
 def expand(account: Account, answer: Json, paths: list[str]) -> Json:
-    """Returns a copy of the answer in which the ids at these paths are objects.
+    """Returns the answer, or a copy of it in which the ids at these paths are objects.
 
     Raises:
         Problem: there is nothing to expand at a path.
     """
+    if not paths:
+        return answer
     expanded = copied(answer)
     for path in paths:
         _expand(account, expanded, path.split("."), path)

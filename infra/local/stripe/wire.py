@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .problems import Json, Problem
 
@@ -37,4 +37,4 @@ def answer(status: int, content: Json) -> Answer:
 
 def refusal(problem: Problem) -> Answer:
     """Returns a problem as an answer."""
-    return answer(problem.status, {"error": problem.error})
+    return replace(answer(problem.status, {"error": problem.error}), headers=dict(problem.headers))

@@ -106,6 +106,10 @@ def test_the_pages_save_a_card_and_pay_an_invoice(stand_in: StandIn) -> None:
     [
         ("faults", {}, 400),
         ("faults", {"status": 500, "drop": True}, 400),
+        ("faults", {"status": 429, "processed": True}, 400),
+        ("faults", {"code": "lock_timeout", "drop": True}, 400),
+        ("webhooks/faults", {"type": "*"}, 400),
+        ("limits", {"overall": 0}, 400),
         ("clock", {"offset": 1}, 400),
         ("nothing", {}, 404),
         ("payment_intents/pi_none/authenticate", {}, 404),
