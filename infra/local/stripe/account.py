@@ -46,6 +46,7 @@ class Account:
         kinds: the ones that were not deleted, once more, by kind and id.
         cards: what no answer shows: the test card behind each payment method.
         secrets: what the events for each endpoint are signed with.
+        slow: payment methods whose payments take days.
         set_up: payment methods whose holder agreed to later charges.
         offset_milliseconds: how far its clock is ahead of the machine's.
         origin: the request being carried out, as its events name it.
@@ -58,6 +59,7 @@ class Account:
     kinds: dict[str, dict[str, Json]] = field(default_factory=dict)
     cards: dict[str, Card] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    slow: set[str] = field(default_factory=set)
     set_up: set[str] = field(default_factory=set)
     offset_milliseconds: int = 0
     origin: Json = field(default_factory=NOBODY.copy)

@@ -7,7 +7,7 @@ import json
 import re
 from urllib.parse import parse_qs
 
-from . import control
+from . import happenings
 from .application import Application
 from .cards import CARDS
 from .problems import Json, Problem
@@ -44,7 +44,7 @@ def _text(kind: str, known: Json) -> str:
 
 def _submitted(application: Application, kind: str, identifier: str, request: Request) -> Answer:
     number = parse_qs(request.body).get("card", [""])[0]
-    act = control.complete_checkout if kind == "checkout" else control.pay_invoice
+    act = happenings.complete_checkout if kind == "checkout" else happenings.pay_invoice
     try:
         with application.lock:
             done = act(application, json.dumps({"card": number}), identifier)

@@ -7,6 +7,7 @@ from infra.local.stripe.cards import CARDS
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, invalid, unsupported
 from infra.local.stripe.resources import customers, payment_methods
+from infra.local.stripe.resources.metadata import fresh
 from infra.local.stripe.routes import retrieve, route
 
 _LIFE_SECONDS = 86_400
@@ -38,7 +39,7 @@ def create(account: Account, params: Json) -> Json:
         customer=params.get("customer"),
         expires_at=account.now() + _LIFE_SECONDS,
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         mode="setup",
         payment_method_types=["card"],
         payment_status="no_payment_required",
@@ -83,7 +84,7 @@ def _setup_intent(account: Account, params: Json) -> Json:
         latest_attempt=None,
         livemode=False,
         mandate=None,
-        metadata=params.get("setup_intent_data", {}).get("metadata") or {},
+        metadata=fresh(params.get("setup_intent_data", {}).get("metadata")),
         next_action=None,
         on_behalf_of=None,
         payment_method=None,

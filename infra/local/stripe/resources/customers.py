@@ -8,6 +8,7 @@ from infra.local.stripe.account import Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, Problem, missing
 from infra.local.stripe.resources import payment_methods
+from infra.local.stripe.resources.metadata import fresh, merged
 from infra.local.stripe.routes import retrieve, route
 
 _PLAIN = "address balance description email name phone preferred_locales tax_exempt"
@@ -33,7 +34,7 @@ def create(account: Account, params: Json) -> Json:
         invoice_prefix=secrets.token_hex(4).upper(),
         invoice_settings=_settings({}, {}),
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         next_invoice_sequence=1,
         shipping=None,
         test_clock=None,
@@ -82,13 +83,6 @@ def update(account: Account, params: Json, identifier: str) -> Json:
         changes["metadata"] = merged(customer["metadata"], params["metadata"])
     account.change(customer, "customer.updated", **changes)
     return customer
-
-
-def merged(known: Json, given: Json | str) -> Json:
-    """Returns metadata with new values; an empty one takes its key away, and ``""`` takes all."""
-    if isinstance(given, str):
-        return {}
-    return {key: value for key, value in {**known, **given}.items() if value != ""}
 
 
 def live(account: Account, identifier: str, *, param: str | None = "id") -> Json:

@@ -7,7 +7,7 @@ import secrets
 from infra.local.stripe.account import API_VERSION, Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, invalid, missing
-from infra.local.stripe.resources import customers
+from infra.local.stripe.resources.metadata import fresh, merged
 from infra.local.stripe.routes import retrieve, route
 
 _KEPT_SECONDS = 30 * 86_400
@@ -67,7 +67,7 @@ def keep_endpoint(account: Account, params: Json, secret: str | None = None) -> 
         description=params.get("description"),
         enabled_events=list(params["enabled_events"]),
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         status="enabled",
         url=url,
     )
@@ -81,7 +81,7 @@ def update_endpoint(account: Account, params: Json, identifier: str) -> Json:
     for name in ("description", "enabled_events", "url"):
         endpoint[name] = params.get(name, endpoint[name])
     if "metadata" in params:
-        endpoint["metadata"] = customers.merged(endpoint["metadata"], params["metadata"])
+        endpoint["metadata"] = merged(endpoint["metadata"], params["metadata"])
     if "disabled" in params:
         endpoint["status"] = "disabled" if params["disabled"] else "enabled"
     return endpoint

@@ -8,6 +8,7 @@ from infra.local.stripe.account import Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, invalid, unsupported
 from infra.local.stripe.resources import customers
+from infra.local.stripe.resources.metadata import fresh
 from infra.local.stripe.routes import retrieve, route
 
 _MOST = 250
@@ -48,7 +49,7 @@ def _item(account: Account, customer: Json, currency: str, params: Json) -> Json
         discounts=[],
         invoice=None,
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         net_amount=amount,
         parent=None,
         period=params.get("period") or {"end": now, "start": now},

@@ -38,8 +38,25 @@ def settle(account: Account, intent: Json) -> None:
         payment["status_transitions"]["paid_at"] = account.now()
         account.tell("invoice_payment.paid", payment)
         invoice = account.objects[payment["invoice"]]
-        invoice["attempt_count"] += 1
+        note_attempt(invoice)
         mark_paid(account, invoice)
+
+
+def failed(account: Account, intent: Json) -> None:
+    """Notes on the invoice that waits for this intent, if there is one, that an attempt to pay it failed."""
+    for payment in account.tied("invoice_payment", payment__payment_intent=intent["id"], status="open"):
+        tell_failure(account, account.objects[payment["invoice"]])
+
+
+def tell_failure(account: Account, invoice: Json) -> None:
+    """Tells that an attempt to pay an invoice failed; it stays open."""
+    note_attempt(invoice)
+    account.tell("invoice.payment_failed", invoice)
+
+
+def note_attempt(invoice: Json) -> None:
+    """Notes that somebody tried to pay an invoice: after the first, only retries by a schedule would be counted."""
+    invoice.update(attempted=True, attempt_count=max(1, invoice["attempt_count"]))
 
 
 def mark_paid(account: Account, invoice: Json, *, elsewhere: bool = False) -> None:

@@ -6,6 +6,7 @@ from infra.local.stripe.account import Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, invalid, unsupported
 from infra.local.stripe.resources import customers, invoice_lines, payment_methods
+from infra.local.stripe.resources.metadata import fresh, merged
 from infra.local.stripe.routes import retrieve, route
 
 
@@ -75,7 +76,7 @@ def _draft(account: Account, customer: Json, currency: str, params: Json) -> Jso
         footer=params.get("footer"),
         issuer={"type": "self"},
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         payment_settings=_payment_settings(),
         period_end=now,
         period_start=now,
@@ -141,7 +142,7 @@ def update(account: Account, params: Json, identifier: str) -> Json:
     if "auto_advance" in params:
         changes["auto_advance"] = False
     if "metadata" in params:
-        changes["metadata"] = customers.merged(invoice["metadata"], params["metadata"])
+        changes["metadata"] = merged(invoice["metadata"], params["metadata"])
     if "days_until_due" in params:
         changes["due_date"] = _due(params, account.now())
     account.change(invoice, "invoice.updated", **changes)

@@ -6,6 +6,7 @@ from infra.local.stripe.account import Account
 from infra.local.stripe.cards import CARDS, Card, named
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, Problem, invalid, unsupported
+from infra.local.stripe.resources.metadata import fresh
 from infra.local.stripe.routes import retrieve, route
 
 
@@ -38,7 +39,7 @@ def of_card(account: Account, card: Card, params: Json | None = None) -> Json:
         created=account.now(),
         customer=None,
         livemode=False,
-        metadata=(params or {}).get("metadata") or {},
+        metadata=fresh((params or {}).get("metadata")),
         type="card",
     )
     account.cards[made["id"]] = card

@@ -35,6 +35,11 @@ class Driven:
         self.stripe.customers.update(customer.id, {"invoice_settings": {"default_payment_method": method.id}})
         return customer.id, method.id
 
+    def told(self, *types: str) -> list[str]:
+        """Returns the types of these events (or of all) in the order in which they happened."""
+        wanted: Any = {"types": list(types), "limit": 100} if types else {"limit": 100}
+        return [str(event.type) for event in self.stripe.events.list(wanted).auto_paging_iter()][::-1]
+
 
 @dataclass(frozen=True)
 class StandIn(Driven):
