@@ -48,6 +48,8 @@ class Account:
         secrets: what the events for each endpoint are signed with.
         slow: payment methods whose payments take days.
         set_up: payment methods whose holder agreed to later charges.
+        lines: what the checkout sessions sell, by their ids.
+        wishes: what they say of the intents that they will make.
         offset_milliseconds: how far its clock is ahead of the machine's.
         origin: the request being carried out, as its events name it.
         unsent: ids of events that were not handed to the courier yet.
@@ -61,6 +63,8 @@ class Account:
     secrets: dict[str, str] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
     set_up: set[str] = field(default_factory=set)
+    lines: dict[str, list[Json]] = field(default_factory=dict)
+    wishes: dict[str, Json] = field(default_factory=dict)
     offset_milliseconds: int = 0
     origin: Json = field(default_factory=NOBODY.copy)
     unsent: list[str] = field(default_factory=list)
@@ -85,9 +89,13 @@ class Account:
         while self._ahead and self._ahead[0][0] <= self.now_milliseconds():
             heapq.heappop(self._ahead)[2]()
 
+    def name(self, prefix: str) -> str:
+        """Returns a random id."""
+        return f"{prefix}_{secrets.token_hex(12)}"
+
     def add(self, prefix: str, kind: str, **values: object) -> Json:
         """Makes an object with a random id, keeps it and returns it."""
-        identifier = f"{prefix}_{secrets.token_hex(12)}"
+        identifier = self.name(prefix)
         made: Json = {"id": identifier, "object": kind, **values}
         self.objects[identifier] = made
         self.kinds.setdefault(kind, {})[identifier] = made

@@ -25,6 +25,7 @@ from .problems import Json, Problem, invalid
 from .resources import (
     charges,
     checkout,
+    checkout_items,
     customers,
     disputes,
     events,
@@ -35,6 +36,7 @@ from .resources import (
     payment_intents,
     payment_methods,
     refunds,
+    setup_intents,
 )
 from .routes import Route, find
 from .wire import Answer, Request, answer, refusal
@@ -52,6 +54,8 @@ ROUTES = [
     *invoice_payments.ROUTES,
     *events.ROUTES,
     *checkout.ROUTES,
+    *checkout_items.ROUTES,
+    *setup_intents.ROUTES,
 ]
 _NEVER_KEPT = {409, 429}
 _MOST_REQUESTS = 250_000

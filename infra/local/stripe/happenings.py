@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .application import Application
 from .cards import CARDS
 from .problems import Json, invalid
-from .resources import attempts, checkout, disputes, invoice_collection, payment_methods, refunds
+from .resources import attempts, checkout_pages, disputes, invoice_collection, payment_methods, refunds
 
 
 class Body(BaseModel):
@@ -24,6 +24,13 @@ class CardNumber(Body):
     """The card that a customer gives on a page."""
 
     card: str = "4242424242424242"
+
+
+class Submitted(CardNumber):
+    """What a customer gives on a page, whether they confirm when the bank asks, and whether the payment takes days."""
+
+    authenticates: bool = True
+    slow: bool = False
 
 
 class Succeeds(Body):
@@ -96,7 +103,10 @@ def settle(application: Application, body: str, identifier: str) -> Json:
     intent = application.account.get("payment_intent", identifier)
     if intent["status"] != "processing":
         raise invalid(f"The intent has a status of {intent['status']}.")
-    return attempts.processed(application.account, intent, succeeds=Succeeds.model_validate_json(body).succeeds)
+    succeeds = Succeeds.model_validate_json(body).succeeds
+    attempts.processed(application.account, intent, succeeds=succeeds)
+    checkout_pages.settled(application.account, intent)
+    return intent
 
 
 def pay_invoice(application: Application, body: str, identifier: str) -> Json:
@@ -110,9 +120,10 @@ def pay_invoice(application: Application, body: str, identifier: str) -> Json:
 
 
 def complete_checkout(application: Application, body: str, identifier: str) -> Json:
-    """Does what a customer does on a checkout page: saves a card."""
-    card = CardNumber.model_validate_json(body).card
-    return checkout.complete(application.account, identifier, card)
+    """Does what a customer does on a checkout page: saves a card, or pays with it."""
+    given = Submitted.model_validate_json(body)
+    account = application.account
+    return checkout_pages.complete(account, identifier, given.card, authenticates=given.authenticates, slow=given.slow)
 
 
 def dispute_charge(application: Application, body: str, identifier: str) -> Json:

@@ -89,6 +89,9 @@ def _expand(account: Account, node: Json, steps: list[str], path: str) -> None:
     if step == "payments" and node["object"] == "invoice":
         rows = account.newest("invoice_payment", invoice=node["id"])
         node["payments"] = page(rows, {}, "/v1/invoice_payments")
+    if step == "line_items" and node["object"] == "checkout.session":
+        url = f"/v1/checkout/sessions/{node['id']}/line_items"
+        node["line_items"] = page(iter(account.lines.get(node["id"], [])), {}, url)
     if step not in node:
         raise invalid(f"This property cannot be expanded ({path}).", param="expand[]")
     if isinstance(node[step], str) and node[step] in account.objects:

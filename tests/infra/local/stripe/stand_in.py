@@ -85,9 +85,10 @@ class _Take(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        # Before the answer, which lets others go that wait for this one.
+        self.server.received.put(Received(body, self.headers["Stripe-Signature"]))
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.end_headers()
-        self.server.received.put(Received(body, self.headers["Stripe-Signature"]))
 
     def log_message(self, *_: object) -> None:
         """Keeps the console quiet."""
