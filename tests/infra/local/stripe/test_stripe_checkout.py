@@ -43,7 +43,7 @@ def _complete(in_process: InProcess, session: str, card: str = "4242424242424242
 
 
 def _refused(in_process: InProcess, session: str, card: str, **more: Any) -> None:
-    with pytest.raises(AssertionError, match="card_error|invalid_request_error"):
+    with pytest.raises(AssertionError, match="_error"):
         in_process.control(f"checkout/sessions/{session}/complete", {"card": card, **more})
 
 
@@ -128,10 +128,8 @@ def test_a_refused_card_leaves_the_session_open_for_another_and_its_one_intent(
 def test_the_holder_of_a_card_confirms_on_the_page(in_process: InProcess) -> None:
     customer = in_process.stripe.customers.create().id
     assert _complete(in_process, _paying(in_process, customer).id, "4000002760003184").payment_status == "paid"
-    told = in_process.told(
-        "payment_intent.requires_action", "payment_intent.succeeded", "payment_intent.payment_failed"
-    )
-    assert told == ["payment_intent.requires_action", "payment_intent.succeeded"]
+    events = [f"payment_intent.{each}" for each in ("requires_action", "succeeded", "payment_failed")]
+    assert in_process.told(*events) == events[:2]
 
 
 @pytest.mark.parametrize(("succeeds", "status", "event"), [(True, "paid", "succeeded"), (False, "unpaid", "failed")])
@@ -202,7 +200,7 @@ def test_a_session_is_made_once_under_its_key(in_process: InProcess) -> None:
 
 def test_the_lines_of_a_session_are_listed_and_summed(in_process: InProcess) -> None:
     session = _paying(in_process, line_items=[_item(1000, quantity=2), _item(50)])
-    assert (session.amount_total, session.line_items) == (2050, None) if hasattr(session, "line_items") else True
+    assert session.amount_total == 2050
     lines = in_process.stripe.checkout.sessions.line_items.list(session.id)
     assert [(line.amount_total, line.quantity, line.description) for line in lines] == [
         (2000, 2, "Top-up"),
@@ -234,10 +232,10 @@ def test_sessions_are_listed_by_customer_intent_and_status(in_process: InProcess
         ({"line_items": [_item(), _item(currency="eur")]}, None),
         ({"line_items": [{"price": "price_x", "quantity": 1}]}, "stand_in_unsupported"),
         ({"line_items": [{"price_data": {"currency": "usd", "unit_amount": 5}, "quantity": 1}]}, "parameter_missing"),
-        ({"setup_intent_data": {}}, None),
+        ({"setup_intent_data": {"metadata": {"a": "b"}}}, None),
         ({"mode": "setup", "currency": "usd"}, None),
         ({"mode": "subscription"}, "stand_in_unsupported"),
-        ({"success_url": ""}, None),
+        ({"success_url": "done"}, "url_invalid"),
         ({"customer": "cus_none"}, "resource_missing"),
         ({"expires_at": 1_800_001_799}, None),
         ({"expires_at": 1_800_086_401}, None),
