@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.local.stripe.account import Account
 from infra.local.stripe.problems import Json, Problem, invalid, unsupported
-from infra.local.stripe.resources import invoice_lines, invoice_payments, payment_intents, payment_methods
+from infra.local.stripe.resources import attempts, invoice_lines, invoice_payments, payment_intents, payment_methods
 from infra.local.stripe.resources.payments import least
 from infra.local.stripe.routes import route
 
@@ -87,32 +87,29 @@ def pay(account: Account, params: Json, identifier: str) -> Json:
             "There is no `default_payment_method` set on this Customer or Invoice. "
             "Please set a `default_payment_method` or pass a `payment_method`."
         )
-    return charge(account, invoice, payment_methods.owned(account, wanted, customer["id"]))
+    method = payment_methods.owned(account, wanted, customer["id"])
+    return charge(account, invoice, method, off_session=params.get("off_session", True))
 
 
-def charge(account: Account, invoice: Json, method: Json) -> Json:
+def charge(account: Account, invoice: Json, method: Json, *, off_session: bool = False) -> Json:
     """Tries to pay an open invoice with a card; a decline leaves it open and is told."""
     payment = invoice_payments.opened(account, invoice)
     if payment is None:
         raise invalid("This invoice has no open payment.")
     intent = account.objects[payment["payment"]["payment_intent"]]
+    invoice_payments.note_attempt(invoice)
     try:
-        payment_intents.attempt(account, intent, method, alone=False)
+        attempts.attempt(account, intent, method, off_session=off_session)
     except Problem:
-        _failed(account, invoice)
+        invoice_payments.tell_failure(account, invoice)
         raise
     if intent["status"] == "requires_action":
-        _failed(account, invoice)
+        invoice_payments.tell_failure(account, invoice)
         account.tell("invoice.payment_action_required", invoice)
         text = "This payment requires additional user action before it can be completed."
         code = "invoice_payment_intent_requires_action"
         raise Problem(402, "card_error", text, code=code, payment_intent=dict(intent))
     return invoice
-
-
-def _failed(account: Account, invoice: Json) -> None:
-    invoice.update(attempted=True, attempt_count=invoice["attempt_count"] + 1)
-    account.tell("invoice.payment_failed", invoice)
 
 
 def _collectable(account: Account, identifier: str, verb: str) -> Json:

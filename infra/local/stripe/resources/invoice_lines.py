@@ -8,6 +8,7 @@ from infra.local.stripe.account import Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, invalid, unsupported
 from infra.local.stripe.resources import customers
+from infra.local.stripe.resources.metadata import fresh
 from infra.local.stripe.routes import retrieve, route
 
 _MOST = 250
@@ -48,7 +49,7 @@ def _item(account: Account, customer: Json, currency: str, params: Json) -> Json
         discounts=[],
         invoice=None,
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         net_amount=amount,
         parent=None,
         period=params.get("period") or {"end": now, "start": now},
@@ -99,7 +100,7 @@ def draft(account: Account, identifier: str, *, param: str = "id") -> Json:
 
 def of(account: Account, invoice: Json) -> list[Json]:
     """Returns all lines of an invoice, in their order."""
-    return list(account.every("line_item", lambda line: line["invoice"] == invoice["id"]))
+    return list(account.tied("line_item", invoice=invoice["id"]))
 
 
 def put(account: Account, invoice: Json, items: list[Json]) -> None:
@@ -110,6 +111,7 @@ def put(account: Account, invoice: Json, items: list[Json]) -> None:
         raise invalid(f"An invoice can have at most {_MOST} line items.", param="invoice")
     for item in items:
         item["invoice"] = invoice["id"]
+        account.note(item)
         _line(account, item)
     refresh(account, invoice)
 
@@ -151,7 +153,7 @@ def refresh(account: Account, invoice: Json) -> None:
     invoice.update(
         amount_due=due,
         amount_remaining=due,
-        lines=page(reversed(lines), {}, f"/v1/invoices/{invoice['id']}/lines"),
+        lines=page(iter(lines), {}, f"/v1/invoices/{invoice['id']}/lines"),
         subtotal=total,
         subtotal_excluding_tax=total,
         total=total,
@@ -179,22 +181,14 @@ def add(account: Account, params: Json, identifier: str) -> Json:
 def lines(account: Account, params: Json, identifier: str) -> Json:
     """Returns a page of an invoice's lines, first line first."""
     invoice = account.get("invoice", identifier)
-    return page(reversed(of(account, invoice)), params, f"/v1/invoices/{identifier}/lines")
+    return page(iter(of(account, invoice)), params, f"/v1/invoices/{identifier}/lines")
 
 
 def listed(account: Account, params: Json) -> Json:
     """Returns invoice items, newest first."""
-    customer, invoice = params.get("customer"), params.get("invoice")
     pending = params.get("pending")
-    rows = account.every(
-        "invoiceitem",
-        lambda row: (
-            customer in {None, row["customer"]}
-            and invoice in {None, row["invoice"]}
-            and pending in {None, row["invoice"] is None}
-        ),
-    )
-    return page(rows, params, "/v1/invoiceitems")
+    rows = account.newest("invoiceitem", customer=params.get("customer"), invoice=params.get("invoice"))
+    return page(rows, params, "/v1/invoiceitems", lambda row: pending in {None, row["invoice"] is None})
 
 
 def delete(account: Account, _: Json, identifier: str) -> Json:

@@ -6,6 +6,7 @@ from infra.local.stripe.account import Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, invalid, unsupported
 from infra.local.stripe.resources import customers, invoice_lines, payment_methods
+from infra.local.stripe.resources.metadata import fresh, merged
 from infra.local.stripe.routes import retrieve, route
 
 
@@ -23,11 +24,8 @@ def create(account: Account, params: Json) -> Json:
     customer["currency"] = customer["currency"] or currency
     invoice = _draft(account, customer, currency, params)
     if params.get("pending_invoice_items_behavior") == "include":
-        rows = account.every(
-            "invoiceitem",
-            lambda row: (row["customer"], row["invoice"], row["currency"]) == (customer["id"], None, currency),
-        )
-        invoice_lines.put(account, invoice, list(rows))
+        rows = account.tied("invoiceitem", customer=customer["id"], currency=currency)
+        invoice_lines.put(account, invoice, [row for row in rows if row["invoice"] is None])
     account.tell("invoice.created", invoice)
     return invoice
 
@@ -78,7 +76,7 @@ def _draft(account: Account, customer: Json, currency: str, params: Json) -> Jso
         footer=params.get("footer"),
         issuer={"type": "self"},
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         payment_settings=_payment_settings(),
         period_end=now,
         period_start=now,
@@ -144,7 +142,7 @@ def update(account: Account, params: Json, identifier: str) -> Json:
     if "auto_advance" in params:
         changes["auto_advance"] = False
     if "metadata" in params:
-        changes["metadata"] = customers.merged(invoice["metadata"], params["metadata"])
+        changes["metadata"] = merged(invoice["metadata"], params["metadata"])
     if "days_until_due" in params:
         changes["due_date"] = _due(params, account.now())
     account.change(invoice, "invoice.updated", **changes)
@@ -162,9 +160,9 @@ def delete(account: Account, _: Json, identifier: str) -> Json:
 
 def listed(account: Account, params: Json) -> Json:
     """Returns invoices, newest first."""
-    wanted = {key: params[key] for key in ("collection_method", "customer", "status") if key in params}
-    rows = account.every("invoice", lambda row: all(row[key] == value for key, value in wanted.items()))
-    return page(rows, params, "/v1/invoices")
+    wanted = {key: params[key] for key in ("collection_method", "status") if key in params}
+    rows = account.newest("invoice", customer=params.get("customer"))
+    return page(rows, params, "/v1/invoices", lambda row: all(row[key] == value for key, value in wanted.items()))
 
 
 _PATH = "/v1/invoices"
