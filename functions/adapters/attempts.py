@@ -53,10 +53,10 @@ class Attempts:
 
 def attempt_put(before: Attempt | None, after: Attempt) -> Put:
     """An attempt's next state, for a transaction with the wallet; `before` None for a new one."""
-    return Put(attempt_item(after), Equals("body", _body(before)) if before else Absent())
+    return Put(_item(after), Equals("body", _body(before)) if before else Absent())
 
 
-def attempt_item(attempt: Attempt) -> Item:
+def _item(attempt: Attempt) -> Item:
     """The item of an attempt."""
     item: Item = {
         "pk": attempt.customer,

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.attempts import attempt_item
+from adapters.attempts import attempt_put
 from adapters.items import Absent, ConditionFailed, Equals, Item, Put, Table, binary, integer, string
 from adapters.outbox import outbox_item
 from adapters.periods import due_period
@@ -90,10 +90,10 @@ class Ledger:
             due_period(customer, period.start, period.end + grace_milliseconds)
             for period in settlement.closed_periods[::-1]
         ]
-        attempts = [attempt_item(settlement.top_up)] if settlement.top_up else []
+        attempts = [attempt_put(None, settlement.top_up)] if settlement.top_up else []
         news = [outbox_item(customer, each, wallet.settled_at) for each in settlement.announcements]
         puts = [Put(_wallet_item(wallet, due_at), Equals("version", wallet.version or None)), *extra]
-        puts += [*(Put(item) for item in attempts), *periods, *hours, *(Put(item) for item in news)]
+        puts += [*attempts, *periods, *hours, *(Put(item) for item in news)]
         # Longer than one transaction only after years without a look: the oldest hours and periods are harmless to
         # repeat, but for a period that somebody has concluded meanwhile.
         for put in puts[_MOST_IN_A_TRANSACTION:]:

@@ -17,6 +17,9 @@ from metering.times import DAY, HOUR
 # After one more it waits for a person: another card, another rule, or a top-up by hand that succeeds.
 COOL_OFFS = (HOUR, DAY, 3 * DAY)
 
+BY_A_PERSON = "canceled"
+"""The reason of an attempt that a person has cancelled."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -101,7 +104,7 @@ def finished(state: TopUps, ended: Attempt, customer: Customer) -> TopUps:
     """The wallet's knowledge once an attempt ended; doing it twice is doing it once.
 
     Success ends a row of declines, whoever asked for it. What a person asked for and failed begins none. A page on
-    which nobody paid is not made again by itself: the customer was asked once.
+    which nobody paid is not made again by itself, as the customer was asked once; nor is what a person has cancelled.
     """
     if state.open != ended.id:
         return state
@@ -109,10 +112,11 @@ def finished(state: TopUps, ended: Attempt, customer: Customer) -> TopUps:
         return TopUps(counted=state.counted)
     mine = Counted(ended.requested_at, ended.amount)
     after = replace(state, open=None, counted=tuple(each for each in state.counted if each != mine))
-    if ended.state != "failed" or not ended.automatic:
+    by_person = ended.state == "canceled" and ended.reason == BY_A_PERSON
+    if not ended.automatic or not (ended.state == "failed" or by_person):
         return after
     declines = 1 + (state.declines if declined_before(customer, state) else 0)
-    if ended.page is not None:
+    if ended.page is not None or by_person:
         declines = len(COOL_OFFS) + 1
     until = ended.changed_at + COOL_OFFS[declines - 1] if declines <= len(COOL_OFFS) else None
     return replace(after, cool_off_until=until, declines=declines, declined_with=_means(customer))

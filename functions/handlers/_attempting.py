@@ -32,8 +32,8 @@ Step = Callable[[Attempt], Attempt | None]
 class Attempting:
     """One run of one attempt; it remembers between two steps what it has just learned, so as not to ask again."""
 
-    def __init__(self, live: Live, now: int, *, cancel: bool = False) -> None:
-        """`cancel`: a person wants it ended, if nothing was paid yet."""
+    def __init__(self, live: Live, now: int, cancel: str | None = None) -> None:
+        """`cancel`: why it is to be ended if nothing was paid yet; None if it is not."""
         self._live = live
         self._now = now
         self._cancel = cancel
@@ -78,7 +78,7 @@ class Attempting:
     def _begin(self, attempt: Attempt) -> Attempt | None:
         view = settle_customer(attempt.customer, self._live, self._now)
         if self._cancel:
-            return self._end(attempt, "canceled", "canceled")
+            return self._end(attempt, "canceled", self._cancel)
         if attempt.automatic and not _still_low(view, attempt):
             return self._end(attempt, "canceled", "not_needed")
         holder = view.account.customer.stripe_customer
@@ -149,16 +149,17 @@ class Attempting:
             return self._end(replace(attempt, payment_intent=page.payment), "succeeded", None, attempt)
         if page.status != "expired":
             return attempt
-        state: State = "canceled" if self._cancel else "failed"
-        return self._end(attempt, state, "canceled" if self._cancel else attempt.reason)
+        if self._cancel:
+            return self._end(attempt, "canceled", self._cancel)
+        return self._end(attempt, "failed", attempt.reason)
 
     def _gives_up(self, attempt: Attempt) -> bool:
         """Whether it is to be ended though an outcome is unknown, in a way after which nothing can be charged."""
-        return self._cancel or self._now - attempt.changed_at >= PATIENCE
+        return self._cancel is not None or self._now - attempt.changed_at >= PATIENCE
 
     @property
     def _why_given_up(self) -> str:
-        return "canceled" if self._cancel else "stripe_unavailable"
+        return self._cancel or "stripe_unavailable"
 
     def _move(self, before: Attempt, state: State, **known: Any) -> Attempt:  # noqa: ANN401 - fields of an attempt
         after = moved(before, state, self._now, **known)

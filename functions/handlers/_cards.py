@@ -24,20 +24,17 @@ def card_saved(page_id: str, live: Live, now: int) -> None:
     if customer is None or page.status != "complete" or page.method is None or page.customer is None:
         return
     live.stripe_customers.set_default_method(page.customer, page.method, f"page:{page.id}:card")
-    asked_before: list[str] = []
-
-    def change(view: View) -> tuple[Wallet, list[Put]] | None:
-        known = view.wallet.top_ups
-        asked_before[:] = [known.open] if known.open else []
-        wallet = replace(view.wallet, top_ups=tried_anew(known))
-        return (wallet, []) if wallet != view.wallet else None
-
     try:
-        settle_customer(customer, live, now, change)
+        known = settle_customer(customer, live, now).wallet.top_ups
     except NoCurrency:
         return  # nothing was ever charged
-    for attempt_id in asked_before:
-        attempt = live.attempts.find(customer, attempt_id)
-        if attempt and attempt.state == "action_required":
-            Attempting(live, now, cancel=True).go(customer, attempt_id)
+    asked = live.attempts.find(customer, known.open) if known.open else None
+    if asked and asked.state == "action_required":
+        Attempting(live, now, "another_card").go(customer, asked.id)
+    settle_customer(customer, live, now, _tried_anew)
     live.queue("COLLECT").send([{"customer": customer, "card_added": True}])
+
+
+def _tried_anew(view: View) -> tuple[Wallet, list[Put]] | None:
+    wallet = replace(view.wallet, top_ups=tried_anew(view.wallet.top_ups))
+    return (wallet, []) if wallet != view.wallet else None

@@ -6,6 +6,7 @@ page on which a card was saved. Nothing of it but ids is believed.
 
 from typing import Any
 
+from billing.top_ups import BY_A_PERSON
 from handlers import _live
 from handlers._attempting import Attempting
 from handlers._cards import card_saved
@@ -22,7 +23,8 @@ def take(message: dict[str, Any], live: Live, now: int) -> None:
     elif "payment_intent" in detail and "attempt" not in detail:
         take_back(detail["payment_intent"], live, now)
     else:
-        Attempting(live, now, cancel=bool(detail.get("cancel"))).go(detail["customer"], detail["attempt"])
+        cancel = BY_A_PERSON if detail.get("cancel") else None
+        Attempting(live, now, cancel).go(detail["customer"], detail["attempt"])
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
