@@ -48,6 +48,7 @@ class Account:
         secrets: what the events for each endpoint are signed with.
         slow: payment methods whose payments take days.
         set_up: payment methods whose holder agreed to later charges.
+        pending: invoice items that were made for no invoice in particular.
         lines: what the checkout sessions sell, by their ids.
         wishes: what they say of the intents that they will make.
         offset_milliseconds: how far its clock is ahead of the machine's.
@@ -63,6 +64,7 @@ class Account:
     secrets: dict[str, str] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
     set_up: set[str] = field(default_factory=set)
+    pending: set[str] = field(default_factory=set)
     lines: dict[str, list[Json]] = field(default_factory=dict)
     wishes: dict[str, Json] = field(default_factory=dict)
     offset_milliseconds: int = 0

@@ -23,6 +23,7 @@ from .limits import Gate
 from .listing import expand
 from .problems import Json, Problem, invalid
 from .resources import (
+    balances,
     charges,
     checkout,
     checkout_items,
@@ -43,6 +44,7 @@ from .wire import Answer, Request, answer, refusal
 
 ROUTES = [
     *customers.ROUTES,
+    *balances.ROUTES,
     *payment_methods.ROUTES,
     *payment_intents.ROUTES,
     *charges.ROUTES,

@@ -111,12 +111,15 @@ def settle(application: Application, body: str, identifier: str) -> Json:
 
 def pay_invoice(application: Application, body: str, identifier: str) -> Json:
     """Does what a customer does on an invoice's page: pays it with a card, there and then."""
-    account = application.account
+    given, account = Submitted.model_validate_json(body), application.account
     invoice = account.get("invoice", identifier)
-    card = CARDS.get(CardNumber.model_validate_json(body).card.replace(" ", ""))
-    if card is None or invoice["status"] != "open":
-        raise invalid("That is none of the test cards, or the invoice is not open.")
-    return invoice_collection.charge(account, invoice, payment_methods.of_card(account, card))
+    card = CARDS.get(given.card.replace(" ", ""))
+    if card is None:
+        raise invalid("That is none of the test cards.", param="card")
+    method = payment_methods.of_card(account, card)
+    if given.slow:
+        account.slow.add(method["id"])
+    return invoice_collection.charge_on_page(account, invoice, method, authenticates=given.authenticates)
 
 
 def complete_checkout(application: Application, body: str, identifier: str) -> Json:

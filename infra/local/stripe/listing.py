@@ -28,7 +28,7 @@ def page(rows: Iterator[Json], params: Json, url: str, keep: Callable[[Json], bo
         _skip(rows, params["starting_after"])
     elif back:
         rows = _until(rows, back)
-    found = (row for row in rows if keep(row) and _in_time(row, params.get("created")))
+    found = (row for row in rows if keep(row) and within(row.get("created"), params.get("created")))
     if back:
         last = list(deque(found, maxlen=limit + 1))
         return _page(last[-limit:], url, has_more=len(last) > limit)
@@ -53,18 +53,20 @@ def _until(rows: Iterator[Json], identifier: str) -> Iterator[Json]:
     raise missing("object", identifier, param="ending_before")
 
 
-def _in_time(row: Json, bounds: Json | int | None) -> bool:
+def within(instant: int | None, bounds: Json | int | None) -> bool:
+    """Whether an instant is within the bounds that were asked for; none is within any."""
     if bounds is None:
         return True
-    created = row["created"]
+    if instant is None:
+        return False
     if isinstance(bounds, int):
-        return bool(created == bounds)
+        return instant == bounds
     return all(
         {
-            "gt": created > bound,
-            "gte": created >= bound,
-            "lt": created < bound,
-            "lte": created <= bound,
+            "gt": instant > bound,
+            "gte": instant >= bound,
+            "lt": instant < bound,
+            "lte": instant <= bound,
         }[key]
         for key, bound in bounds.items()
     )

@@ -7,7 +7,7 @@ import secrets
 from infra.local.stripe.account import Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, Problem, missing
-from infra.local.stripe.resources import payment_methods
+from infra.local.stripe.resources import balances, payment_methods
 from infra.local.stripe.resources.metadata import fresh, merged
 from infra.local.stripe.routes import retrieve, route
 
@@ -76,7 +76,9 @@ def update(account: Account, params: Json, identifier: str) -> Json:
     """Changes a customer. Metadata is merged; an empty value takes a key or a field away."""
     customer = live(account, identifier)
     _check_default(account, customer, params)
-    changes: Json = {name: (params[name] if params[name] != "" else None) for name in _PLAIN.split() if name in params}
+    given = [name for name in _PLAIN.split() if name in params and name != "balance"]
+    changes: Json = {name: (params[name] if params[name] != "" else None) for name in given}
+    balances.move(account, customer, params.get("balance", customer["balance"]) - customer["balance"], "adjustment")
     if "invoice_settings" in params:
         changes["invoice_settings"] = _settings(customer["invoice_settings"], params["invoice_settings"])
     if "metadata" in params:

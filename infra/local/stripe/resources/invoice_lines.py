@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from infra.local.stripe.account import Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, invalid, unsupported
-from infra.local.stripe.resources import customers
+from infra.local.stripe.resources import balances, customers
 from infra.local.stripe.resources.metadata import fresh
 from infra.local.stripe.routes import retrieve, route
 
@@ -30,6 +30,8 @@ def create(account: Account, params: Json) -> Json:
     item = _item(account, customer, currency.lower(), params)
     if invoice:
         put(account, invoice, [item])
+    else:
+        account.pending.add(item["id"])
     account.tell("invoiceitem.created", item)
     return item
 
@@ -113,7 +115,21 @@ def put(account: Account, invoice: Json, items: list[Json]) -> None:
         item["invoice"] = invoice["id"]
         account.note(item)
         _line(account, item)
+    before = invoice.get("total")
     refresh(account, invoice)
+    if before is not None and before != invoice["total"]:
+        account.tell("invoice.updated", invoice, {"total": before})
+
+
+def release(account: Account, invoice: Json) -> None:
+    """Takes everything off a draft that goes away: items that were pending before are so again, others go with it."""
+    for line in of(account, invoice):
+        account.remove(line)
+    for item in list(account.tied("invoiceitem", invoice=invoice["id"])):
+        if item["id"] in account.pending:
+            item["invoice"] = None
+        else:
+            account.forget(item)
 
 
 def _line(account: Account, item: Json) -> Json:
@@ -146,13 +162,14 @@ def _line(account: Account, item: Json) -> Json:
 
 
 def refresh(account: Account, invoice: Json) -> None:
-    """Sets a draft's totals from its lines; like Stripe's, an invoice shows only the first ten."""
+    """Sets a draft's totals from its lines and its customer's balance; an invoice shows only the first ten lines."""
     lines = of(account, invoice)
-    total = sum(line["amount"] for line in lines)
-    due = max(0, total + invoice["starting_balance"])
+    total, balance = sum(line["amount"] for line in lines), balances.of(account, invoice)
+    due = balances.due(total + balance, invoice["currency"])
     invoice.update(
         amount_due=due,
         amount_remaining=due,
+        starting_balance=balance,
         lines=page(iter(lines), {}, f"/v1/invoices/{invoice['id']}/lines"),
         subtotal=total,
         subtotal_excluding_tax=total,
@@ -174,7 +191,6 @@ def add(account: Account, params: Json, identifier: str) -> Json:
         _priced(line)
     items = [_item(account, customer, invoice["currency"], line) for line in params["lines"]]
     put(account, invoice, items)
-    account.tell("invoice.updated", invoice)
     return invoice
 
 

@@ -38,7 +38,7 @@ def settle(account: Account, intent: Json) -> None:
         payment["status_transitions"]["paid_at"] = account.now()
         account.tell("invoice_payment.paid", payment)
         invoice = account.objects[payment["invoice"]]
-        note_attempt(invoice)
+        note_attempt(account, invoice)
         mark_paid(account, invoice)
 
 
@@ -50,29 +50,39 @@ def failed(account: Account, intent: Json) -> None:
 
 def tell_failure(account: Account, invoice: Json) -> None:
     """Tells that an attempt to pay an invoice failed; it stays open."""
-    note_attempt(invoice)
+    note_attempt(account, invoice)
     account.tell("invoice.payment_failed", invoice)
 
 
-def note_attempt(invoice: Json) -> None:
+def note_attempt(account: Account, invoice: Json) -> None:
     """Notes that somebody tried to pay an invoice: after the first, only retries by a schedule would be counted."""
-    invoice.update(attempted=True, attempt_count=max(1, invoice["attempt_count"]))
+    account.change(invoice, "invoice.updated", attempted=True, attempt_count=max(1, invoice["attempt_count"]))
 
 
 def mark_paid(account: Account, invoice: Json, *, elsewhere: bool = False) -> None:
     """Marks an invoice as paid in full; ``elsewhere`` means that Stripe did not see the money."""
-    invoice.update(
+    account.change(
+        invoice,
+        "invoice.updated",
         amount_paid=invoice["amount_due"],
         amount_paid_off_stripe=invoice["amount_due"] if elsewhere else 0,
         amount_remaining=0,
         attempted=invoice["attempted"] or not elsewhere,
         auto_advance=False,
         status="paid",
+        status_transitions={**invoice["status_transitions"], "paid_at": account.now()},
     )
-    invoice["status_transitions"]["paid_at"] = account.now()
     account.tell("invoice.paid", invoice)
     if not elsewhere:
         account.tell("invoice.payment_succeeded", invoice)
+    note_standing(account, invoice, delinquent=False)
+
+
+def note_standing(account: Account, invoice: Json, *, delinquent: bool) -> None:
+    """Notes on a customer whether the last that became of one of its invoices was bad."""
+    customer = account.objects[invoice["customer"]]
+    if not customer.get("deleted"):
+        account.change(customer, "customer.updated", delinquent=delinquent)
 
 
 def listed(account: Account, params: Json) -> Json:

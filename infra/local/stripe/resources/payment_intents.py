@@ -141,6 +141,8 @@ def cancel(account: Account, params: Json, identifier: str) -> Json:
     if intent["status"] not in _OPEN:
         text = f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}."
         raise unexpected_state(text, intent)
+    if any(account.tied("checkout.session", payment_intent=identifier)):
+        raise unexpected_state("This PaymentIntent belongs to a Checkout Session: expire that instead.", intent)
     ended(account, intent, params.get("cancellation_reason"))
     return intent
 

@@ -135,7 +135,8 @@ def detach(account: Account, _: Json, identifier: str) -> Json:
         raise invalid("The payment method you provided is not attached to a customer so detachment is impossible.")
     customer = account.objects[method["customer"]]
     if customer["invoice_settings"]["default_payment_method"] == identifier:
-        customer["invoice_settings"]["default_payment_method"] = None
+        settings = {**customer["invoice_settings"], "default_payment_method": None}
+        account.change(customer, "customer.updated", invoice_settings=settings)
     account.change(method, "payment_method.detached", customer=None)
     return method
 
