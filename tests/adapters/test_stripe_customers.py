@@ -13,7 +13,7 @@ def test_the_default_card_pays_else_the_newest_else_none(stripe_stand_in: InProc
     first, second = (methods.attach(card, {"customer": customer}).id for card in ("pm_card_visa", "pm_card_visa"))
     assert customers.default_method(customer) == second
     for _ in range(2):
-        customers.set_default_method(customer, first, "k")
+        customers.set_default_method(customer, first)
     assert customers.default_method(customer) == first
 
 

@@ -36,7 +36,7 @@ def test_a_page_is_made_once_found_again_and_paid_on(stripe_stand_in: InProcess,
     assert found.id == name
     assert pages.find(wanted.customer, {**OURS, "taximeter_top_up": "another"}) is None
     stripe_stand_in.control(f"checkout/sessions/{name}/complete", {"card": "4242424242424242"})
-    for paid in (pages.read(name), pages.expire(name, "e")):
+    for paid in (pages.read(name), pages.expire(name)):
         assert (paid.status, paid.paid, paid.customer) == ("complete", True, wanted.customer)
         assert paid.payment
         assert paid.method
@@ -46,7 +46,7 @@ def test_a_page_is_made_once_found_again_and_paid_on(stripe_stand_in: InProcess,
 def test_a_page_that_was_closed_takes_no_payment(stripe_stand_in: InProcess, pages: StripePages) -> None:
     page = pages.to_pay(asked(stripe_stand_in), "Credit", BACK, expiring(stripe_stand_in), "k")
     for _ in range(2):
-        assert pages.expire(page.id, "e").status == "expired"
+        assert pages.expire(page.id).status == "expired"
     with pytest.raises(AssertionError):
         stripe_stand_in.control(f"checkout/sessions/{page.id}/complete", {"card": "4242424242424242"})
 
