@@ -53,7 +53,7 @@ def test_no_text_breaks_the_form(text: str) -> None:
 def _event() -> dict[str, Any]:
     account = Account()
     account.tell("customer.created", {"id": "cus_1", "object": "customer"})
-    return dict(account.objects[account.unsent[0]])
+    return account.event(account.unsent[0])
 
 
 @pytest.mark.parametrize(
