@@ -145,6 +145,8 @@ class Account:
     def _fitting(self, kind: str, wanted: Mapping[str, str | None], rows: Iterator[Json]) -> Iterator[Json]:
         alive = self.kinds.get(kind, {})
         asked = {name: value for name, value in wanted.items() if value is not None}
+        if not asked:
+            return rows
         return (
             row for row in rows if row["id"] in alive and all(_at(row, name) == value for name, value in asked.items())
         )
