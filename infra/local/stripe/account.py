@@ -88,9 +88,11 @@ class Account:
         heapq.heappush(self._ahead, (milliseconds, next(self._numbers), act))
 
     def let_time_pass(self) -> None:
-        """Does all that is due by now."""
+        """Does all that is due by now; nobody asks for it, unless it is a request that was late."""
+        self.origin = NOBODY.copy()
         while self._ahead and self._ahead[0][0] <= self.now_milliseconds():
             heapq.heappop(self._ahead)[2]()
+            self.origin = NOBODY.copy()
 
     def name(self, prefix: str) -> str:
         """Returns a random id."""

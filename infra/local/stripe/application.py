@@ -133,7 +133,6 @@ class Application:
     def catch_up(self) -> None:
         """Lets happen what was to happen by now on the account's clock."""
         with self.lock:
-            self.account.origin = dict(NOBODY)
             self.account.let_time_pass()
             self.courier.collect(self.account)
 
@@ -154,7 +153,8 @@ class Application:
             return _refused(refused) if refused else known
         if call.fault and self._outlasts(call, call.fault.delay_seconds):
             late = call.at_milliseconds + int(call.fault.delay_seconds * 1000)
-            self.account.at(late, lambda: self._completed(call, act))
+            with self.lock:
+                self.account.at(late, lambda: self._completed(call, act))
             return None
         if call.fault:
             self._wait(call, call.fault.delay_seconds)
