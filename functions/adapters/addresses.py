@@ -23,6 +23,8 @@ _NOT_PUBLIC_6 = [
     ip_network(each) for each in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "2620:4f:8000::/48")
 ]
 
+_THIS_MACHINE, _THIS_MACHINE_6 = ip_network("127.0.0.0/8"), ip_network("::1/128")
+
 
 def is_public(address: Address) -> bool:
     """Whether an address belongs to the internet at large: not private, local, shared, reserved or for many."""
@@ -31,6 +33,11 @@ def is_public(address: Address) -> bool:
     else:
         refused = address not in _GIVEN_OUT or any(address in network for network in _NOT_PUBLIC_6)
     return not refused and address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def is_this_machine(address: Address) -> bool:
+    """Whether an address is this machine's own, written as such and not within another."""
+    return address in (_THIS_MACHINE if address.version == 4 else _THIS_MACHINE_6)
 
 
 def address_of(written: str) -> Address:

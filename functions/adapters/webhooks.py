@@ -17,7 +17,7 @@ from threading import Event, Timer
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from adapters.addresses import Address, address_of, is_public
+from adapters.addresses import Address, address_of, is_public, is_this_machine
 from billing.deliveries import Answer, Failure
 from metering.errors import Invalid, Unavailable
 
@@ -120,7 +120,7 @@ class Webhooks:
         return addresses
 
     def _may_reach(self, address: Address) -> bool:
-        return is_public(address) or (self._loopback and address.is_loopback)
+        return is_public(address) or (self._loopback and is_this_machine(address))
 
     def _call(self, target: Target, addresses: list[Address], headers: Mapping[str, str], body: str) -> Answer:
         late = Event()

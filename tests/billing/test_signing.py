@@ -3,6 +3,10 @@
 import base64
 import hashlib
 import hmac
+import re
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,6 +39,23 @@ def test_a_receiver_that_follows_the_specification_believes_it(key: str, body: s
     key, body = (each.encode(errors="ignore").decode() for each in (key, body))
     secret = endpoint_secret(key, "hooks", 1)
     assert verified(signed_headers(secret, "msg_1", body, now_seconds), body, shown_secret(secret))
+
+
+def test_the_lines_of_the_readme_believe_what_is_signed_and_fresh_and_nothing_else() -> None:
+    page = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (written,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    found: dict[str, Any] = {}
+    exec(written, found)  # noqa: S102 - our own page
+    secret, now = endpoint_secret("key", "hooks", 1), int(time.time())
+    headers, shown = signed_headers(secret, "msg_1", BODY, now), shown_secret(secret)
+    rotated = headers | {"webhook-signature": f"v1,bm9uZQ== v2,ü {headers['webhook-signature']}"}
+    old = signed_headers(secret, "msg_1", BODY, now - 1_000)
+    verify = found["verify"]
+    assert verify(headers, BODY.encode(), shown)
+    assert verify(rotated, BODY.encode(), shown)
+    assert not verify(headers, b"{}", shown)
+    assert not verify(headers, BODY.encode(), shown_secret(endpoint_secret("key", "other", 1)))
+    assert not verify(old, BODY.encode(), shown)
 
 
 @pytest.mark.parametrize(

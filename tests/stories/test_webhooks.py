@@ -62,7 +62,7 @@ def server() -> Iterator[Server]:
 
 
 def believed(headers: dict[str, str], body: bytes, secret: str) -> bool:
-    """The check of the README: signed with the secret, and not long ago."""
+    """The check of a receiver: signed with the secret, and not long ago."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     ours = b"v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
