@@ -77,9 +77,15 @@ class Api(Construct):
                 grants.on_table(data.catalog, "PutItem", "DeleteItem"),
                 grants.on_table(data.ledger, "DeleteItem"),
                 grants.on_table(data.events, "Query"),
-                grants.to_queue(self._messages.collect),
+                grants.to_queue(self._messages.collect, self._messages.notify),
+                # It shows the secrets of webhook endpoints, which are derived from a key in there.
+                grants.on_secret(data.stripe_secret_arn),
             ],
-            environment={"COLLECT_QUEUE_URL": self._messages.collect.queue_url},
+            environment={
+                "COLLECT_QUEUE_URL": self._messages.collect.queue_url,
+                "NOTIFY_QUEUE_URL": self._messages.notify.queue_url,
+                "STRIPE_SECRET_ARN": data.stripe_secret_arn,
+            },
         )
 
     def _stage(self) -> None:

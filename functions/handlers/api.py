@@ -18,6 +18,7 @@ from handlers import (
     _session_routes,
     _usage_routes,
     _wallet_routes,
+    _webhook_routes,
 )
 from handlers._door import answer, logger, problem, refuse, status_of
 from handlers._routes import reply, router
@@ -57,6 +58,7 @@ ROUTES = (
     _session_routes,
     _usage_routes,
     _wallet_routes,
+    _webhook_routes,
 )
 app.include_router(router)
 app.exception_handler(TaximeterError)(tell)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from billing.deliveries import State
 from billing.spans import SpanUnit
 from billing.statement import WindowUnit
 
@@ -93,6 +94,7 @@ QUERY: Mapping[str, dict[str, Any]] = {
         "Only those.",
         {"enum": ["draft", "finalized", "paid", "past_due", "void", "uncollectible"]},
     ),
+    "delivery_status": _query("status", "Only those.", {"enum": list(get_args(State))}),
     "whose": _query("customer", "Only those of this customer, drafts in grace among them.", _KEY),
 }
 
@@ -102,6 +104,8 @@ _PATHS: Mapping[str, str] = {
     "credit": "The id of one of the customer's credits.",
     "name": "The id or the number of an invoice.",
     "key_id": "The id of an API key.",
+    "endpoint": "The id of a webhook endpoint.",
+    "delivery": "The id of one of its deliveries.",
 }
 
 

@@ -45,6 +45,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "Ledger": SETTLE | {"DeleteItem"},
         "Events": {"PutItem"},
         "Rate": SEND | RECEIVE,
+        "Notify": SEND,
         "Undelivered": SEND,
         "Usage/stream": STREAM,
         **FAILED,
@@ -67,13 +68,16 @@ MAY: dict[str, dict[str, set[str]]] = {
         **SECRET,
         "Collect": RECEIVE,
     },
+    "notify": {"Ledger": {"GetItem", "Query", "PutItem"}, **SECRET, "Notify": SEND | RECEIVE},
     "stripe_webhook": {**SECRET, "TopUp": SEND, "Collect": SEND},
     "api": {
         **WALLETS,
         "Catalog": READ | {"PutItem", "DeleteItem"},
         "Ledger": SETTLE | {"DeleteItem"},
         "Events": {"Query"},
+        **SECRET,
         "Collect": SEND,
+        "Notify": SEND,
     },
 }
 
