@@ -15,7 +15,7 @@ from billing.credits import Credit, CreditRequest
 from billing.money import exact, total
 from billing.periods import Period, local_date
 from billing.rating import Line, subtotal
-from billing.wallet import Adjustment, OpenPeriod, Wallet
+from billing.wallet import Adjustment, OpenPeriod, OwedAgain, Wallet
 from metering.times import HOUR, floor, format_time
 
 
@@ -96,7 +96,8 @@ def with_adjustments(lines: Sequence[Line], adjustments: Iterable[Adjustment], t
 
 def granted(lines: Iterable[Line]) -> Decimal:
     """What an invoice with these lines grants as a credit."""
-    return total(line.amount for line in lines if line.kind == "adjustment" and line.period is None)
+    of_none = (line for line in lines if line.period is None and line.credit is None)
+    return total(line.amount for line in of_none if line.kind == "adjustment")
 
 
 def remainder(start: int, amount: Decimal, reference: str) -> CreditRequest:
@@ -108,6 +109,24 @@ def remainder(start: int, amount: Decimal, reference: str) -> CreditRequest:
 def _adjustment_line(adjustment: Adjustment, timezone: str) -> Line:
     first, last = local_date(timezone, adjustment.period), local_date(timezone, adjustment.end - 1)
     return _line(f"Adjustment of {first} to {last}", adjustment.amount, (adjustment.period, adjustment.end))
+
+
+@exact
+def owe_again(wallet: Wallet, credit: str, amount: Decimal) -> Wallet:
+    """Put what had been spent of a credit onto the running period, or onto the last one that is open."""
+    owing = wallet.running or wallet.periods[-1]
+    before = total(each.amount for each in owing.owed_again if each.credit == credit)
+    others = tuple(each for each in owing.owed_again if each.credit != credit)
+    after = replace(owing, owed_again=(*others, OwedAgain(credit, before + amount)))
+    return replace(wallet, periods=tuple(after if each is owing else each for each in wallet.periods))
+
+
+def owed_again_lines(period: OpenPeriod) -> tuple[Line, ...]:
+    """What a period is asked for because credits had been spent whose payments went back, without any discount."""
+    return tuple(
+        replace(_line("Usage paid by a top-up that was returned", each.amount, None), credit=each.credit)
+        for each in period.owed_again
+    )
 
 
 def _line(description: str, amount: Decimal, period: tuple[int, int] | None) -> Line:

@@ -15,7 +15,7 @@ from metering.times import DAY, HOUR, format_time
 DISABLED = "webhook_endpoint.disabled"
 DETAIL_TYPES = (
     *("balance.low", "balance.depleted", "balance.recovered", "spend.above", "usage.above"),
-    *("top_up.requested", "top_up.succeeded", "top_up.failed", "top_up.action_required"),
+    *("top_up.requested", "top_up.succeeded", "top_up.failed", "top_up.action_required", "top_up.returned"),
     *("credit.granted", "credit.expired"),
     *("invoice.finalized", "invoice.paid", "invoice.payment_failed", "invoice.voided"),
     *("session.anomaly", "event.conflict", DISABLED),

@@ -4,7 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from adapters.stripe import StripeInvoice, in_minor_units
+from adapters.stripe import in_minor_units
+from adapters.stripe_invoices import StripeInvoice
 from billing.customers import Customer
 from billing.invoices import Invoice, moved
 from billing.settlement import Announcement
@@ -35,7 +36,7 @@ def collect(invoice_id: str, live: Live, now: int) -> Invoice:
     if customer.stripe_customer is None:
         return _unpaid(invoice, "no_payment_method", live, now)
     if invoice.stripe_invoice is None:
-        made = live.payments.create_invoice(
+        made = live.stripe_invoices.create(
             customer.stripe_customer,
             invoice.currency,
             customer.days_until_due if customer.collection == "send_invoice" else None,
@@ -49,23 +50,23 @@ def collect(invoice_id: str, live: Live, now: int) -> Invoice:
 def _complete(invoice: Invoice, customer: Customer, live: Live, now: int) -> Invoice:
     """Fill, compare, close and pay (or send) a Stripe invoice, from wherever it stands."""
     stripe_id, key = str(invoice.stripe_invoice), f"invoice:{invoice.id}"
-    theirs = live.payments.invoice(stripe_id)
+    theirs = live.stripe_invoices.read(stripe_id)
     if theirs.status == "draft":
         items = _items(invoice)
-        live.payments.add_items(str(customer.stripe_customer), stripe_id, invoice.currency, items, f"{key}:item")
-        _compare(invoice, live.payments.invoice(stripe_id))
-        theirs = live.payments.finalize_invoice(stripe_id, f"{key}:finalize")
+        live.stripe_invoices.add_items(str(customer.stripe_customer), stripe_id, invoice.currency, items, f"{key}:item")
+        _compare(invoice, live.stripe_invoices.read(stripe_id))
+        theirs = live.stripe_invoices.finalize(stripe_id, f"{key}:finalize")
     refused = None
     if theirs.status == "open" and customer.collection == "charge_automatically":
-        theirs, refused = live.payments.pay_invoice(stripe_id, f"{key}:pay")
+        theirs, refused = live.stripe_invoices.pay(stripe_id, f"{key}:pay")
     elif theirs.status == "open":
-        theirs = live.payments.send_invoice(stripe_id, f"{key}:send")
+        theirs = live.stripe_invoices.send(stripe_id, f"{key}:send")
     return mirror(invoice, theirs, refused, live, now)
 
 
 def _take_back(invoice: Invoice, live: Live) -> None:
     """Void at Stripe what is void here, so that nobody pays it."""
-    theirs = live.payments.void_invoice(str(invoice.stripe_invoice), f"invoice:{invoice.id}:void")
+    theirs = live.stripe_invoices.void(str(invoice.stripe_invoice), f"invoice:{invoice.id}:void")
     if theirs.status == "paid":
         raise Conflict("the invoice was voided, and paid at Stripe before that was known there", "stripe_paid")
 
@@ -123,12 +124,12 @@ def take(message: dict[str, Any], live: Live, now: int) -> None:
     if "stripe_invoice" not in detail:
         collect(detail["invoice"], live, now)
         return
-    theirs = live.payments.invoice(detail["stripe_invoice"])
+    theirs = live.stripe_invoices.read(detail["stripe_invoice"])
     ours = theirs.metadata.get("taximeter_invoice")
     if ours:
         mirror(live.invoices.head(ours), theirs, None, live, now)
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """SQS; a message that cannot be processed is parked, one whose outcome is unknown comes again."""
-    take_each(event, "collect", take, _live.live)
+    """SQS; a message that cannot be processed is parked, one whose outcome is unknown comes again later."""
+    take_each(event, "collect", take, _live.live, "COLLECT")

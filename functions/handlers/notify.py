@@ -117,4 +117,4 @@ def take(message: dict[str, Any], live: Live, now: int) -> None:
 
 def handler(event: dict[str, Any], _context: object) -> None:
     """SQS; a message that cannot be processed is parked, one that waits for something comes again."""
-    take_each(event, "notify", take, _live.live)
+    take_each(event, "notify", take, _live.live, "NOTIFY")

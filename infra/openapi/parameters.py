@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from billing.deliveries import State
+from billing import attempts, deliveries
 from billing.spans import SpanUnit
 from billing.statement import WindowUnit
 
@@ -94,13 +94,15 @@ QUERY: Mapping[str, dict[str, Any]] = {
         "Only those.",
         {"enum": ["draft", "finalized", "paid", "past_due", "void", "uncollectible"]},
     ),
-    "delivery_status": _query("status", "Only those.", {"enum": list(get_args(State))}),
+    "top_up_status": _query("status", "Only those.", {"enum": list(get_args(attempts.State))}),
+    "delivery_status": _query("status", "Only those.", {"enum": list(get_args(deliveries.State))}),
     "whose": _query("customer", "Only those of this customer, drafts in grace among them.", _KEY),
 }
 
 _PATHS: Mapping[str, str] = {
     "key": "The key of a meter or plan.",
     "customer": "The id of a customer.",
+    "top_up": "The id of one of the customer's top-ups.",
     "credit": "The id of one of the customer's credits.",
     "name": "The id or the number of an invoice.",
     "key_id": "The id of an API key.",

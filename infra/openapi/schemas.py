@@ -17,7 +17,7 @@ from billing.plans import Plan
 from billing.quotes import QuoteRequest
 from billing.what_if import WhatIfRequest
 from handlers._invoice_routes import VoidRequest
-from handlers._money_routes import TopUpRequest
+from handlers._top_up_routes import SetupRequest, TopUpRequest
 from infra.openapi import answers, bills, explained, notices, wallet_answers
 from metering.bodies import EventBody, Said
 from metering.cloud_events import CloudEventBody
@@ -81,6 +81,7 @@ _BODIES: Mapping[str, Any] = {
     "CreditRequest": CreditRequest,
     "RevocationRequest": RevocationRequest,
     "TopUpRequest": TopUpRequest,
+    "SetupRequest": SetupRequest,
     "WhatIfRequest": WhatIfRequest,
     "VoidRequest": VoidRequest,
     "WebhookEndpointRequest": EndpointRequest,
@@ -106,6 +107,7 @@ _SAID = {
     "WhatIfRequest": "Another plan, and the period: its first instant, or the id or number of its invoice; the running "
     "one unless told. The meters of a plan that is written out need not exist.",
     "TopUpRequest": "How much credit to buy.",
+    "SetupRequest": "Where the customer is led afterwards; to a word of thanks unless told.",
     "VoidRequest": "Whether the period is to be invoiced anew.",
     "WebhookEndpointRequest": "Where to post what: https alone, at public addresses alone. Without an `id` "
     "the endpoint is named by its content.",

@@ -111,15 +111,17 @@ SHOWN: dict[str, tuple[Callable[[Street], None], Detail]] = {
 
 ELSEWHERE = {
     "top_up.succeeded": "test_top_up::test_a_balance_below_its_threshold_is_charged_with_tax_and_credited_without",
-    "top_up.failed": "test_top_up::test_a_card_that_does_not_pay_is_told_and_left_alone_for_a_while",
-    "top_up.action_required": "test_top_up::test_a_card_that_does_not_pay_is_told_and_left_alone_for_a_while",
+    "top_up.failed": "test_top_up::"
+    "test_a_card_that_does_not_pay_is_told_once_tried_three_times_more_and_then_left_alone",
+    "top_up.action_required": "test_top_up::test_a_page_on_which_nobody_pays_ends_and_none_is_made_again",
+    "top_up.returned": "test_taking_back::test_what_remains_of_a_refunded_top_up_is_taken_back_once",
     "invoice.payment_failed": "test_collect::test_a_card_that_does_not_pay_is_told_with_its_reason",
     "webhook_endpoint.disabled": "test_notify::test_an_endpoint_that_nothing_reached_for_days_is_disabled_and_told_of",
 }
 """Which test shows the types that need Stripe, or a user's server."""
 
 CONTRACT = """`balance.low`, `balance.depleted`, `balance.recovered`, `spend.above`, `usage.above`,
-`top_up.requested|succeeded|failed|action_required`, `credit.granted|expired`,
+`top_up.requested|succeeded|failed|action_required|returned`, `credit.granted|expired`,
 `invoice.finalized|paid|payment_failed|voided`, `session.anomaly`, `event.conflict`, `webhook_endpoint.disabled`"""
 
 
