@@ -13,11 +13,13 @@ class Problem(Exception):
     Attributes:
         status: the HTTP status.
         error: the body's ``error`` object: ``type``, ``message`` and whatever else is known.
+        headers: what the answer says beside it.
     """
 
     def __init__(self, status: int, kind: str, message: str, **details: object) -> None:
         super().__init__(message)
         self.status = status
+        self.headers: dict[str, str] = {}
         known = {key: value for key, value in details.items() if value is not None}
         self.error: Json = {"type": kind, "message": message, **known}
 

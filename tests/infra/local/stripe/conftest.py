@@ -1,4 +1,4 @@
-"""A running stand-in for each test."""
+"""A stand-in for each test: on a port, or in the process of the test."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.stripe.server import running
+from tests.infra.local.stripe.in_process import InProcess
 from tests.infra.local.stripe.stand_in import StandIn, client
 
 
@@ -14,3 +15,8 @@ from tests.infra.local.stripe.stand_in import StandIn, client
 def stand_in() -> Iterator[StandIn]:
     with running() as server:
         yield StandIn(server, client(server.url).v1)
+
+
+@pytest.fixture
+def in_process() -> InProcess:
+    return InProcess()
