@@ -27,6 +27,7 @@ class Money(Construct):
         self.invoice = self._invoice()
         self.collect = self._collect()
         self.stripe_webhook = self._stripe_webhook()
+        self.stripe_events = self._stripe_events()
         self.parking = [self.top_up, self.invoice, self.collect]
         self.functions = [
             self.alert,
@@ -34,6 +35,7 @@ class Money(Construct):
             self.invoice,
             self.collect,
             self.stripe_webhook,
+            self.stripe_events,
         ]
 
     def _alert(self) -> OurFunction:
@@ -68,9 +70,18 @@ class Money(Construct):
             description="Charges a top-up through Stripe and grants its credit",
             memory_megabytes=512,
             timeout_seconds=60,
-            may=[*settling(self._shared), grants.on_secret(self._shared.data.stripe_secret_arn)],
-            environment=self._stripe(),
+            may=[
+                *settling(self._shared),
+                grants.on_secret(self._shared.data.stripe_secret_arn),
+                grants.to_queue(queue, self._messages.collect),
+            ],
+            environment={
+                **stripe_environment(self._shared),
+                "TOP_UP_QUEUE_URL": queue.queue_url,
+                "COLLECT_QUEUE_URL": self._messages.collect.queue_url,
+            },
         )
+        # As many as together stay below Stripe's calls a second (handlers/_live.py).
         top_up.consume_queue(queue, most_at_once=5)
         self._queue_on("top_up.requested", queue)
         return top_up
@@ -124,8 +135,9 @@ class Money(Construct):
                 grants.on_table(data.ledger, *grants.SETTLE),
                 grants.on_table(data.catalog, *grants.READ),
                 grants.on_secret(data.stripe_secret_arn),
+                grants.to_queue(queue),
             ],
-            environment=self._stripe(),
+            environment={**stripe_environment(self._shared), "COLLECT_QUEUE_URL": queue.queue_url},
         )
         collect.consume_queue(queue, most_at_once=5)
         self._queue_on("invoice.finalized", queue)
@@ -143,20 +155,45 @@ class Money(Construct):
             timeout_seconds=15,
             may=[
                 grants.on_secret(self._shared.data.stripe_secret_arn),
+                grants.on_table(self._shared.data.ledger, "PutItem"),
                 grants.to_queue(messages.top_up, messages.collect),
             ],
-            environment={
-                "STRIPE_SECRET_ARN": self._shared.data.stripe_secret_arn,
-                "TOP_UP_QUEUE_URL": messages.top_up.queue_url,
-                "COLLECT_QUEUE_URL": messages.collect.queue_url,
-            },
+            environment=self._hand_on(),
         )
 
-    def _stripe(self) -> dict[str, str]:
-        """How to reach Stripe: with which secret and, on the local cloud, where."""
-        values = {"STRIPE_SECRET_ARN": self._shared.data.stripe_secret_arn}
-        url = self._shared.settings.stripe_url
-        return values if url is None else values | {"STRIPE_URL": url}
+    def _stripe_events(self) -> OurFunction:
+        messages = self._messages
+        function = OurFunction(
+            self,
+            "stripe_events",
+            self._shared,
+            description="Hands on what Stripe lists and no webhook brought",
+            memory_megabytes=512,
+            timeout_seconds=300,
+            may=[
+                grants.on_secret(self._shared.data.stripe_secret_arn),
+                grants.on_table(self._shared.data.ledger, "GetItem", "BatchGetItem", "PutItem"),
+                grants.to_queue(messages.top_up, messages.collect),
+            ],
+            environment={**stripe_environment(self._shared), **self._hand_on()},
+            dead_letters=messages.undelivered,
+        )
+        EventEvery(
+            self,
+            "StripeEventsEveryHour",
+            function=function,
+            rate="1 hour",
+            undelivered=messages.undelivered,
+        )
+        return function
+
+    def _hand_on(self) -> dict[str, str]:
+        """What a function is told that hands on what Stripe has said."""
+        return {
+            "STRIPE_SECRET_ARN": self._shared.data.stripe_secret_arn,
+            "TOP_UP_QUEUE_URL": self._messages.top_up.queue_url,
+            "COLLECT_QUEUE_URL": self._messages.collect.queue_url,
+        }
 
     def _rule(self, detail_type: str) -> events.Rule:
         title = detail_type.title().replace(".", "").replace("_", "")
@@ -176,3 +213,10 @@ class Money(Construct):
                 max_event_age=Duration.hours(12),
             )
         )
+
+
+def stripe_environment(shared: Shared) -> dict[str, str]:
+    """How to reach Stripe: with which secret and, on the local cloud, where."""
+    values = {"STRIPE_SECRET_ARN": shared.data.stripe_secret_arn}
+    url = shared.settings.stripe_url
+    return values if url is None else values | {"STRIPE_URL": url}

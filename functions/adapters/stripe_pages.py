@@ -20,7 +20,7 @@ class Page:
         status: `open`, `expired`, or `complete`: somebody did there what was asked for.
         payment: the payment intent that was made there.
         paid: whether that has succeeded.
-        method: the card that was saved there.
+        method: the card that was saved there, or paid there.
         expires_at: milliseconds.
     """
 
@@ -63,14 +63,18 @@ class StripePages:
         }
         return self._made(params, key)
 
-    def to_save_a_card(self, customer: str, currency: str, metadata: Mapping[str, str], return_url: str) -> Page:
-        """Make a page where a customer saves a card for later charges. Several of them do no harm."""
+    def to_save_a_card(self, customer: str, currency: str | None, metadata: Mapping[str, str], return_url: str) -> Page:
+        """Make a page where a customer saves a card for later charges. Several of them do no harm.
+
+        Without a currency Stripe cannot say which ways to pay there are: then it is a card.
+        """
+        ways: Any = {"currency": currency.lower()} if currency else {"payment_method_types": ["card"]}
         params: Any = {
             "mode": "setup",
             "customer": customer,
-            "currency": currency.lower(),
             "metadata": dict(metadata),
             "success_url": return_url,
+            **ways,
         }
         return self._made(params, None)
 
@@ -104,8 +108,8 @@ class StripePages:
 
 
 def _page(session: stripe.checkout.Session) -> Page:
-    payment, setup = session.payment_intent, session.setup_intent
-    method = getattr(setup, "payment_method", None)
+    payment = session.payment_intent
+    method = getattr(session.setup_intent or payment, "payment_method", None)
     return Page(
         id=session.id,
         url=session.url,

@@ -96,7 +96,8 @@ def with_adjustments(lines: Sequence[Line], adjustments: Iterable[Adjustment], t
 
 def granted(lines: Iterable[Line]) -> Decimal:
     """What an invoice with these lines grants as a credit."""
-    return total(line.amount for line in lines if line.kind == "adjustment" and line.period is None)
+    of_none = (line for line in lines if line.period is None and line.credit is None)
+    return total(line.amount for line in of_none if line.kind == "adjustment")
 
 
 def remainder(start: int, amount: Decimal, reference: str) -> CreditRequest:
@@ -108,6 +109,14 @@ def remainder(start: int, amount: Decimal, reference: str) -> CreditRequest:
 def _adjustment_line(adjustment: Adjustment, timezone: str) -> Line:
     first, last = local_date(timezone, adjustment.period), local_date(timezone, adjustment.end - 1)
     return _line(f"Adjustment of {first} to {last}", adjustment.amount, (adjustment.period, adjustment.end))
+
+
+def owed_again_lines(period: OpenPeriod) -> tuple[Line, ...]:
+    """What a period is asked for because credits had been spent whose payments went back, without any discount."""
+    return tuple(
+        replace(_line("Usage paid by a top-up that was returned", each.amount, None), credit=each.credit)
+        for each in period.owed_again
+    )
 
 
 def _line(description: str, amount: Decimal, period: tuple[int, int] | None) -> Line:

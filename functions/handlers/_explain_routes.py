@@ -197,8 +197,11 @@ def _row(reading: _Reading, each: Explained) -> Body:
 
 
 def _adjusted(reading: _Reading, line: Mapping[str, Any]) -> Body:
-    """Of an adjustment, the period that it is for, and where that is explained, if it was invoiced."""
+    """Of an adjustment, the period that it is for and where that is explained; or the credit that it asks for again."""
     period = line.get("period")
+    if line.get("credit"):
+        customer = quote(reading.invoice.customer)
+        return {"returned": {"credit": line["credit"], "top_ups": f"/v1/customers/{customer}/top_ups"}}
     if not period:
         return {}
     concluded = reading.live.periods.concluded(reading.invoice.customer, parse_time(period["start"]))

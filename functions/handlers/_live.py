@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from adapters.attempts import Attempts
 from adapters.bus import Bus
 from adapters.catalog import Catalog
 from adapters.clock import StoredClock, real_now
@@ -28,6 +29,7 @@ from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
 from adapters.revocations import Revocations
 from adapters.secrets import Secret
+from adapters.stripe_events import SeenEvents, StripeEvents
 from adapters.usage import Usage
 from adapters.watches import Watches
 from metering.errors import Invalid
@@ -102,6 +104,11 @@ class Live:
         return Ledger(self.ledger_table)
 
     @cached_property
+    def attempts(self) -> Attempts:
+        """What was tried to be bought."""
+        return Attempts(self.ledger_table)
+
+    @cached_property
     def revocations(self) -> Revocations:
         """What was taken back."""
         return Revocations(self.ledger_table)
@@ -157,6 +164,16 @@ class Live:
         from adapters.stripe_customers import StripeCustomers  # noqa: PLC0415 - as above
 
         return StripeCustomers(self.stripe)
+
+    @cached_property
+    def stripe_events(self) -> StripeEvents:
+        """Events as Stripe lists them."""
+        return StripeEvents(self.stripe)
+
+    @cached_property
+    def seen_events(self) -> SeenEvents:
+        """Which of Stripe's events have been handed on."""
+        return SeenEvents(self.ledger_table)
 
     @cached_property
     def stripe_invoices(self) -> "StripeInvoices":

@@ -8,14 +8,15 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from handlers import (
     _catalogue_routes,
+    _credit_routes,
     _document_routes,
     _event_routes,
     _explain_routes,
     _forecast_routes,
     _invoice_routes,
-    _money_routes,
     _quote_routes,
     _session_routes,
+    _top_up_routes,
     _usage_routes,
     _wallet_routes,
 )
@@ -47,14 +48,15 @@ def not_found(_error: NotFoundError) -> Response[str]:
 # The modules have added their routes to the router as they were imported.
 ROUTES = (
     _catalogue_routes,
+    _credit_routes,
     _document_routes,
     _event_routes,
     _explain_routes,
     _forecast_routes,
     _invoice_routes,
-    _money_routes,
     _quote_routes,
     _session_routes,
+    _top_up_routes,
     _usage_routes,
     _wallet_routes,
 )

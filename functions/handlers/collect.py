@@ -131,5 +131,5 @@ def take(message: dict[str, Any], live: Live, now: int) -> None:
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """SQS; a message that cannot be processed is parked, one whose outcome is unknown comes again."""
-    take_each(event, "collect", take, _live.live)
+    """SQS; a message that cannot be processed is parked, one whose outcome is unknown comes again later."""
+    take_each(event, "collect", take, _live.live, "COLLECT")

@@ -144,13 +144,15 @@ def _bring_up(
         children.append(processes.spawn(name, module, folder=folder, environment=environment, attached=attached))
         _remember(folder, children, None)
     say("synthesising the template")
-    settings = {"local": True, "stripe_url": stripe_url, "top_up_delay_seconds": 1, **context}
+    apis_url = f"{endpoint_url}/_aws/execute-api"
+    addresses = {"stripe_url": stripe_url, "api_url": apis_url}
+    settings = {"local": True, **addresses, "top_up_delay_seconds": 1, **context}
     deployment.synthesise(settings, folder / "assembly", environment)
     for child, child_port in zip(children, (port, stripe_port), strict=True):
         processes.wait_for(child, child_port)
     say("deploying the stacks")
     outputs = deployment.deploy(folder / "assembly", endpoint_url)
-    api_url = f"{endpoint_url}/_aws/execute-api/{outputs['ApiId']}"
+    api_url = f"{apis_url}/{outputs['ApiId']}"
     admin_key = f"tx_{secrets.token_urlsafe(32)}"
     stripe_api_key = f"sk_test_local{secrets.token_hex(16)}"
     cloud = Cloud(port, api_url, admin_key, endpoint_url, stripe_url, stripe_api_key, outputs)

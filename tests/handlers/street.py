@@ -18,9 +18,11 @@ from adapters.memory import MemoryTable
 from adapters.queues import Queue
 from adapters.remembered import Remembered
 from adapters.secrets import Secret
+from adapters.stripe import Stripe
 from handlers import aggregate, api, collect, ingest, invoice, pair, rate, relay, top_up
 from handlers._live import Live
 from metering.times import MINUTE, format_time, parse_time
+from tests.infra.local.stripe.in_process import URL, InProcess, Transport
 
 NOW = parse_time("2026-11-20T16:00:00Z")
 WEBHOOK_SECRET = "whsec_of_the_tests"
@@ -42,6 +44,7 @@ ENVIRONMENT = {
     "FRESHNESS": "5s",
     "ALERT_TOPIC_ARN": "topic",
     "STRIPE_SECRET_ARN": "secret",
+    "RETURN_URL": "https://api.test/payment/done",
 }
 
 # What the template's filters give to each consumer: the table, the kinds of items, and what happened to them.
@@ -130,6 +133,7 @@ class Street(Live):
         queues: the messages that wait, by queue.
         delays: of the messages that were put off, in seconds.
         bus_entries: everything that was put on the bus.
+        stand_in: Stripe at the end of the street; without one nobody may call it.
         lags: the ages of the oldest records that consumers were last given, in milliseconds.
         writes_left: how many writes of a table go well before one ends the process; None for all.
     """
@@ -142,6 +146,7 @@ class Street(Live):
     delays: list[int] = field(default_factory=list)
     bus_entries: list[dict[str, Any]] = field(default_factory=list)
     lags: list[int] = field(default_factory=list)
+    stand_in: InProcess | None = None
     writes_left: int | None = None
     answer_lost: bool = False
     secrets: dict[str, Any] = field(
@@ -195,6 +200,12 @@ class Street(Live):
         """What CloudWatch says of the consumers' lag."""
         answer = {"MetricDataResults": [{"Values": self.lags}, {}]}
         return Lag(["aggregate", "rate"], SimpleNamespace(get_metric_data=lambda **_: answer))  # type: ignore[arg-type]  # all that it calls
+
+    @cached_property
+    def stripe(self) -> Stripe:
+        """The real SDK, with its stand-in behind it."""
+        assert self.stand_in, "nobody is to call Stripe here"
+        return Stripe(self.secret, URL, transport=Transport(self.stand_in.application))
 
     @cached_property
     def secret(self) -> Secret:
@@ -267,10 +278,15 @@ class Street(Live):
         HANDLERS[name]({"Records": json.loads(json.dumps(records))}, None)
 
     def deliver(self, queue: str, most: int = 10) -> None:
-        """Give a queue's function what waits, once; what raises stays."""
+        """Give a queue's function what waits, and what follows of it; what raises stays, what is put back waits."""
+        known, put_back = list(map(id, self.queues[queue])), []
         while batch := self.queues[queue][:most]:
             self.run(queue, [queue_record(message) for message in batch])
             del self.queues[queue][: len(batch)]
+            fresh = [each for each in self.queues[queue] if "tries" in each and id(each) not in known]
+            put_back += fresh
+            self.queues[queue] = [each for each in self.queues[queue] if each not in fresh]
+        self.queues[queue] += put_back
 
     def minute(self) -> None:
         """The schedule's minute, and all that follows of it."""
