@@ -54,6 +54,7 @@ _METERS, _PLANS, _CUSTOMERS, _USAGE = "Meters", "Plans", "Customers", "Events an
 _MONEY, _INVOICES, _KEYS, _ABOUT = "Balance and credits", "Invoices", "API keys", "About"
 _PAGE = ("limit", "next")
 _OF = ("customer", "meter", "from", "to")
+_NOT_NOW = ("invoice_status", "invoice_carried")
 
 OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/events": Operation(_USAGE, "EventsAccepted", 202, body="Events", errors=(413, 503)),
@@ -127,11 +128,13 @@ OPERATIONS: Mapping[str, Operation] = {
         _INVOICES, "Invoice", conflicts=("period_open", "record_parked"), errors=(503,)
     ),
     "POST /v1/invoices/{name}/void": Operation(
-        _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", "invoice_status"), errors=(503,)
+        _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", *_NOT_NOW), errors=(503,)
     ),
-    "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
-    "POST /v1/invoices/{name}/mark_uncollectible": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
-    "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
+    "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
+    "POST /v1/invoices/{name}/mark_uncollectible": Operation(
+        _INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)
+    ),
+    "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
     "GET /v1/api_keys": Operation(_KEYS, "ApiKeyRow", rows=True, query=_PAGE),
     "POST /v1/api_keys": Operation(_KEYS, "ApiKeyMade", 201, body="ApiKeyRequest", conflicts=("id_conflict",)),
     "DELETE /v1/api_keys/{key_id}": Operation(_KEYS, status=204),
