@@ -103,11 +103,13 @@ class Payments:
 
         return self._stripe.call(search)
 
-    def cancel(self, payment: str, key: str) -> Payment:
-        """Cancel a payment that was not made; returns what it is now: one that was decided already stays what it is."""
-        options: Any = {"idempotency_key": key}
+    def cancel(self, payment: str) -> Payment:
+        """Cancel a payment that was not made; returns what it is now: one that was decided already stays what it is.
+
+        It needs no key of its own: twice is once, and an error that is kept under a key would be its answer for a day.
+        """
         try:
-            cancelled = self._stripe.call(lambda client: client.v1.payment_intents.cancel(payment, {}, options))
+            cancelled = self._stripe.call(lambda client: client.v1.payment_intents.cancel(payment))
         except Conflict:
             return self.read(payment)
         return _payment(cancelled)

@@ -28,7 +28,7 @@ class StripeCustomers:
         methods = self._stripe.call(lambda client: client.v1.customers.payment_methods.list(customer, {"limit": 1}))
         return methods.data[0].id if methods.data else None
 
-    def set_default_method(self, customer: str, method: str, key: str) -> None:
+    def set_default_method(self, customer: str, method: str) -> None:
         """Have a customer pay with this card from now on."""
         params: Any = {"invoice_settings": {"default_payment_method": method}}
-        self._stripe.call(lambda client: client.v1.customers.update(customer, params, {"idempotency_key": key}))
+        self._stripe.call(lambda client: client.v1.customers.update(customer, params))

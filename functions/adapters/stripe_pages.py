@@ -68,7 +68,7 @@ class StripePages:
 
         Without a currency Stripe cannot say which ways to pay there are: then it is a card.
         """
-        ways: Any = {"currency": currency.lower()} if currency else {"payment_method_types": ["card"]}
+        ways: Any = {"currency": currency.lower()} if currency else {"allowed_payment_method_types": ["card"]}
         params: Any = {
             "mode": "setup",
             "customer": customer,
@@ -97,11 +97,10 @@ class StripePages:
 
         return self._stripe.call(search)
 
-    def expire(self, page: str, key: str) -> Page:
+    def expire(self, page: str) -> Page:
         """Close a page; returns what it is now: one on which somebody has paid stays what it is."""
-        options: Any = {"idempotency_key": key}
         try:
-            closed = self._stripe.call(lambda client: client.v1.checkout.sessions.expire(page, {}, options))
+            closed = self._stripe.call(lambda client: client.v1.checkout.sessions.expire(page))
         except Conflict:
             return self.read(page)
         return _page(closed)

@@ -17,7 +17,7 @@ from metering.errors import Conflict
 from metering.times import HOUR, MINUTE, format_time
 
 State = Literal["requested", "creating", "confirming", "linking", "action_required", "succeeded", "failed", "canceled"]
-Call = Literal["create", "confirm", "cancel", "link", "expire", "card"]
+Call = Literal["create", "confirm", "link"]
 
 # Which state may follow which. `creating`, `confirming` and `linking` name the call that may have been made;
 # `linking` and `action_required` have cancelled their payment: the customer pays on a page, or not at all.
@@ -104,7 +104,7 @@ class Attempt:
         return self.page_expires_at if self.state == "action_required" else self.changed_at + _STANDSTILL
 
     def idempotency_key(self, call: Call) -> str:
-        """The key under which Stripe makes a call for this attempt at most once."""
+        """The key under which Stripe makes a call for this attempt at most once; other calls may be made again."""
         return f"top_up:{self.id}:{call}"
 
     def as_json(self) -> dict[str, Any]:

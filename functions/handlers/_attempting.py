@@ -109,7 +109,7 @@ class Attempting:
         Nothing may be charged later on a payment that was given up; nor may one be given up that was made after all.
         """
         if payment.outcome in ("open", "declined", "action_required"):
-            cancelled = self._live.payments.cancel(payment.id, attempt.idempotency_key("cancel"))
+            cancelled = self._live.payments.cancel(payment.id)
             if not cancelled.cancelled:
                 payment = cancelled
         if payment.outcome == "succeeded":
@@ -141,11 +141,10 @@ class Attempting:
     def _look_at_page(self, attempt: Attempt) -> Attempt | None:
         page = self._live.stripe_pages.read(str(attempt.page))
         if page.status == "open" and (self._cancel or self._now >= attempt.stands_still_at):
-            page = self._live.stripe_pages.expire(page.id, attempt.idempotency_key("expire"))
+            page = self._live.stripe_pages.expire(page.id)
         if page.paid and page.payment:
             if page.method and page.customer:  # the card that a person has just paid with pays from now on
-                key = attempt.idempotency_key("card")
-                self._live.stripe_customers.set_default_method(page.customer, page.method, key)
+                self._live.stripe_customers.set_default_method(page.customer, page.method)
             return self._end(replace(attempt, payment_intent=page.payment), "succeeded", None, attempt)
         if page.status != "expired":
             return attempt

@@ -23,7 +23,7 @@ def card_saved(page_id: str, live: Live, now: int) -> None:
     customer = page.metadata.get("taximeter_customer")
     if customer is None or page.status != "complete" or page.method is None or page.customer is None:
         return
-    live.stripe_customers.set_default_method(page.customer, page.method, f"page:{page.id}:card")
+    live.stripe_customers.set_default_method(page.customer, page.method)
     try:
         known = settle_customer(customer, live, now).wallet.top_ups
     except NoCurrency:

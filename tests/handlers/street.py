@@ -3,16 +3,17 @@
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from adapters.bus import Bus
-from adapters.items import Item, Put, Table, string, to_wire
+from adapters.items import Item, Key, Put, Table, string, to_wire
 from adapters.lag import Lag
 from adapters.memory import MemoryTable
 from adapters.queues import Queue
@@ -95,22 +96,52 @@ PLAN: dict[str, Any] = {
 }
 
 
+Answer = TypeVar("Answer")
+
+
 class Crash(Exception):
     """The process ended here."""
 
 
 class Fragile(MemoryTable):
-    """A table whose writes may end the process: before they are made, or with their answer lost."""
+    """A table with whose calls somebody may interfere; its writes may end the process, before or after."""
 
     def __init__(self, street: "Street", name: str) -> None:
         super().__init__(lambda old, new: street.changed(name, old, new))
         self._street = street
+        self._name = name
 
     def all(self) -> list[Item]:
         """Everything that it holds, in the order of the keys."""
         return [self._items[key] for key in sorted(self._items)]
 
+    def get(self, pk: str, sk: str) -> Item | None:
+        return self._call(f"get {_word(sk)}", lambda: super(Fragile, self).get(pk, sk))
+
+    def get_many(self, keys: Sequence[Key]) -> list[Item]:
+        return self._call("get_many", lambda: super(Fragile, self).get_many(keys))
+
+    def query(
+        self, pk: str, first: str = "", last: str = "\U0010ffff", *, newest_first: bool = False, page: int = 0
+    ) -> Iterator[Item]:
+        def found() -> Iterator[Item]:
+            return super(Fragile, self).query(pk, first, last, newest_first=newest_first, page=page)
+
+        return self._call(f"query {_word(first)}", found)
+
+    def put(self, put: Put) -> None:
+        self._call(f"put {_word(string(put.item, 'sk'))}", lambda: self._write([put]))
+
     def transact(self, puts: Sequence[Put]) -> None:
+        self._call(f"transact {_word(string(puts[0].item, 'sk'))}", lambda: self._write(puts))
+
+    def delete(self, pk: str, sk: str) -> None:
+        self._call(f"delete {_word(sk)}", lambda: super(Fragile, self).delete(pk, sk))
+
+    def _call(self, what: str, do: Callable[[], Answer]) -> Answer:
+        return self._street.interfere(f"{self._name} {what}", do)
+
+    def _write(self, puts: Sequence[Put]) -> None:
         """Write, and maybe die."""
         dies = self._street.writes_left == 0
         if self._street.writes_left is not None:
@@ -120,6 +151,25 @@ class Fragile(MemoryTable):
         super().transact(puts)
         if dies:
             raise Crash
+
+
+def _word(sort: str) -> str:
+    return sort.partition("#")[0]
+
+
+class Line(Transport):
+    """The line to Stripe, with whose calls somebody may interfere."""
+
+    def __init__(self, street: "Street", stand_in: InProcess) -> None:
+        super().__init__(stand_in.application)
+        self._street = street
+
+    def request(self, method: str, url: str, *args: Any, **more: Any) -> Any:
+        path = urlsplit(url).path.removeprefix("/v1/").split("/")
+        said = "/".join(part for place, part in enumerate(path) if place % 2 == 0 or part == "sessions")
+        return self._street.interfere(
+            f"Stripe {method} {said}", lambda: super(Line, self).request(method, url, *args, **more)
+        )
 
 
 @dataclass
@@ -134,6 +184,7 @@ class Street(Live):
         delays: of the messages that were put off, in seconds.
         bus_entries: everything that was put on the bus.
         stand_in: Stripe at the end of the street; without one nobody may call it.
+        interfere: is given the name of every call of a table, a queue, the bus or Stripe, and what makes it.
         lags: the ages of the oldest records that consumers were last given, in milliseconds.
         writes_left: how many writes of a table go well before one ends the process; None for all.
     """
@@ -147,6 +198,7 @@ class Street(Live):
     bus_entries: list[dict[str, Any]] = field(default_factory=list)
     lags: list[int] = field(default_factory=list)
     stand_in: InProcess | None = None
+    interfere: Callable[[str, Callable[[], Any]], Any] = lambda _, do: do()
     writes_left: int | None = None
     answer_lost: bool = False
     secrets: dict[str, Any] = field(
@@ -189,11 +241,14 @@ class Street(Live):
         return Bus("bus", SimpleNamespace(put_events=self._put_events))  # type: ignore[arg-type]  # all that it calls
 
     def _put_events(self, Entries: list[dict[str, Any]]) -> Any:  # noqa: N803 - the SDK's own name
-        for entry in Entries:
+        return self.interfere("bus put_events", lambda: self._take_events(Entries))
+
+    def _take_events(self, entries: list[dict[str, Any]]) -> Any:
+        for entry in entries:
             self.bus_entries.append(entry)
             if queue := RULES.get(entry["DetailType"]):
                 self.queues[queue].append(bus_event(entry["DetailType"], json.loads(entry["Detail"])))
-        return {"Entries": [{"EventId": "1"} for _ in Entries]}
+        return {"Entries": [{"EventId": "1"} for _ in entries]}
 
     @cached_property
     def lag(self) -> Lag:
@@ -205,7 +260,7 @@ class Street(Live):
     def stripe(self) -> Stripe:
         """The real SDK, with its stand-in behind it."""
         assert self.stand_in, "nobody is to call Stripe here"
-        return Stripe(self.secret, URL, transport=Transport(self.stand_in.application))
+        return Stripe(self.secret, URL, transport=Line(self, self.stand_in))
 
     @cached_property
     def secret(self) -> Secret:
@@ -217,8 +272,11 @@ class Street(Live):
         """A queue that keeps its messages."""
 
         def send(QueueUrl: str, Entries: list[dict[str, Any]]) -> Any:  # noqa: N803 - the SDK's own names
-            self.queues[QueueUrl] += [json.loads(entry["MessageBody"]) for entry in Entries]
-            self.delays += [entry["DelaySeconds"] for entry in Entries if "DelaySeconds" in entry]
+            return self.interfere(f"queue {QueueUrl}", lambda: take(QueueUrl, Entries))
+
+        def take(queue: str, entries: list[dict[str, Any]]) -> Any:
+            self.queues[queue] += [json.loads(entry["MessageBody"]) for entry in entries]
+            self.delays += [entry["DelaySeconds"] for entry in entries if "DelaySeconds" in entry]
             return {}
 
         return Queue(self.setting(f"{name}_QUEUE_URL"), SimpleNamespace(send_message_batch=send))  # type: ignore[arg-type]  # all that it calls

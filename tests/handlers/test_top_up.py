@@ -315,7 +315,7 @@ def test_an_error_that_stripe_keeps_under_the_key_ends_without_a_charge_that_nob
     assert not paying.parked()
 
 
-def test_what_stripe_refuses_for_good_fails_once_and_is_told(paying: Street, stand_in: InProcess) -> None:
+def test_what_stripe_refuses_for_good_fails_once_and_is_told(paying: Street) -> None:
     paying.does("PATCH", "/v1/customers/acme", {"stripe_customer": "cus_unheard_of"})
     paying.deliver("TOP_UP")
     paying.flow()
