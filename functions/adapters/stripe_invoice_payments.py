@@ -9,7 +9,7 @@ from typing import Any, Literal
 import stripe
 
 from adapters.stripe import Stripe, decline_reason
-from adapters.stripe_invoices import used_up
+from adapters.stripe_invoices import StripeInvoice, read_invoice, used_up
 from billing.collecting import AUTHENTICATION_REQUIRED
 from metering.errors import Unavailable
 
@@ -25,10 +25,12 @@ class Try:
     Attributes:
         outcome: `processing` is one that a bank has yet to decide; `none` that there was no try that says anything.
         reason: why it `failed`: Stripe's code.
+        invoice: what the invoice is then, of one that was `paid` now.
     """
 
     outcome: Literal["none", "paid", "processing", "failed"]
     reason: str = ""
+    invoice: StripeInvoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class StripeInvoicePayments:
             paid = self._stripe.call(lambda client: client.v1.invoices.pay(invoice, params, options))
         except stripe.CardError as error:
             return Try("failed", _reason(decline_reason(error)))
-        return Try("paid" if paid.status == "paid" else "processing")
+        return Try("paid", invoice=read_invoice(paid)) if paid.status == "paid" else Try("processing")
 
     def last_try(self, invoice: str) -> Try:
         """Ask what became of the last try to pay an open invoice, whoever made it."""

@@ -89,7 +89,7 @@ class StripeInvoices:
 
         def made(key: str) -> StripeInvoice:
             options: Any = {"idempotency_key": key}
-            return _read(self._stripe.call(lambda client: client.v1.invoices.create(params, options)))
+            return read_invoice(self._stripe.call(lambda client: client.v1.invoices.create(params, options)))
 
         return _once(made, lambda: self._find(wanted), key, is_new=is_new)
 
@@ -99,14 +99,14 @@ class StripeInvoices:
         def search(client: stripe.StripeClient) -> StripeInvoice | None:
             pages = client.v1.invoices.list({"customer": wanted.customer, "limit": 100})
             found = (each for each in pages.auto_paging_iter() if wanted.metadata.items() <= metadata_of(each).items())
-            return next(map(_read, found), None)
+            return next(map(read_invoice, found), None)
 
         return self._stripe.call(search)
 
     def read(self, invoice: str) -> StripeInvoice | None:
         """Ask what became of an invoice; None for a draft that was deleted."""
         try:
-            return _read(self._stripe.call(lambda client: client.v1.invoices.retrieve(invoice)))
+            return read_invoice(self._stripe.call(lambda client: client.v1.invoices.retrieve(invoice)))
         except Conflict as refused:
             if getattr(refused.__cause__, "http_status", None) != 404:
                 raise
@@ -143,7 +143,9 @@ class StripeInvoices:
         def added(key: str) -> StripeInvoice:
             options: Any = {"idempotency_key": key}
             params: Any = {"lines": batch}
-            return _read(self._stripe.call(lambda client: client.v1.invoices.add_lines(invoice.id, params, options)))
+            return read_invoice(
+                self._stripe.call(lambda client: client.v1.invoices.add_lines(invoice.id, params, options))
+            )
 
         return _once(added, known, key, is_new=is_new)
 
@@ -159,7 +161,7 @@ class StripeInvoices:
     def change_terms(self, invoice: str, days_until_due: int | None) -> StripeInvoice:
         """Have a draft be sent with a due date or (None) be charged."""
         params: Any = _terms(days_until_due)
-        return _read(self._stripe.call(lambda client: client.v1.invoices.update(invoice, params)))
+        return read_invoice(self._stripe.call(lambda client: client.v1.invoices.update(invoice, params)))
 
     def finalize(self, invoice: str) -> StripeInvoice:
         """Close a draft; one that is closed stays as it is."""
@@ -185,7 +187,7 @@ class StripeInvoices:
     ) -> StripeInvoice:
         """Make a call that is refused when it was made before; then the invoice is what it is."""
         try:
-            return _read(self._stripe.call(call))
+            return read_invoice(self._stripe.call(call))
         except Conflict:
             theirs = self.read(invoice)
             if theirs is None or theirs.status in before:
@@ -208,7 +210,7 @@ class StripeInvoices:
 
         def sent(key: str) -> StripeInvoice:
             options: Any = {"idempotency_key": key}
-            return _read(self._stripe.call(lambda client: client.v1.invoices.send_invoice(invoice, {}, options)))
+            return read_invoice(self._stripe.call(lambda client: client.v1.invoices.send_invoice(invoice, {}, options)))
 
         return _once(sent, lambda: None, key, is_new=True)
 
@@ -260,7 +262,8 @@ def _at_most(rows: Sequence[tuple[str, int]], most: int) -> list[tuple[str, int]
     return [*rows[: most - 1], (f"{len(rest)} further lines", sum(amount for _, amount in rest))]
 
 
-def _read(invoice: stripe.Invoice) -> StripeInvoice:
+def read_invoice(invoice: stripe.Invoice) -> StripeInvoice:
+    """What matters of Stripe's answer."""
     return StripeInvoice(
         id=invoice.id,
         status=str(invoice.status),

@@ -113,4 +113,4 @@ class _Charging:
         if tried.outcome == "processing":
             after = replace(invoice, collecting=into(state, "processing", self.now + DAY))
             return move(invoice, after, [], self.live, self.now)
-        return mirror(invoice, self._read(invoice), self.live, self.now)
+        return mirror(invoice, tried.invoice or self._read(invoice), self.live, self.now)

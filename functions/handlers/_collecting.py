@@ -62,6 +62,8 @@ class _Bringing:
                 case "filling":
                     invoice, theirs = self._fill(invoice, theirs, is_new=is_new)
                     is_new = False
+                    if not invoice.collecting.at_stripe:
+                        return invoice
                 case "open" | "trying" | "processing":
                     return charge_or_send(invoice, theirs, self.customer, self.asked, self.live, self.now)
                 case _:
