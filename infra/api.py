@@ -143,7 +143,10 @@ class Api(Construct):
                 "The document says what the API is, and nothing of anybody's",
             ),
             (self._route(get, "/docs", self.api, nobody), "The same document, as a page"),
-            (self._route(get, "/payment/done", self.api, nobody), "Where Stripe leads a customer back: a word of thanks"),
+            (
+                self._route(get, "/payment/done", self.api, nobody),
+                "Where Stripe leads a customer back: a word of thanks",
+            ),
         ):
             acknowledge(route, "AwsSolutions-APIG4", reason)
 

@@ -168,7 +168,7 @@ class Money(Construct):
             self._shared,
             description="Hands on what Stripe lists and no webhook brought",
             memory_megabytes=512,
-            timeout_seconds=300,
+            timeout_seconds=120,
             may=[
                 grants.on_secret(self._shared.data.stripe_secret_arn),
                 grants.on_table(self._shared.data.ledger, "GetItem", "BatchGetItem", "PutItem"),

@@ -15,7 +15,7 @@ from billing.credits import Credit, CreditRequest
 from billing.money import exact, total
 from billing.periods import Period, local_date
 from billing.rating import Line, subtotal
-from billing.wallet import Adjustment, OpenPeriod, Wallet
+from billing.wallet import Adjustment, OpenPeriod, OwedAgain, Wallet
 from metering.times import HOUR, floor, format_time
 
 
@@ -109,6 +109,16 @@ def remainder(start: int, amount: Decimal, reference: str) -> CreditRequest:
 def _adjustment_line(adjustment: Adjustment, timezone: str) -> Line:
     first, last = local_date(timezone, adjustment.period), local_date(timezone, adjustment.end - 1)
     return _line(f"Adjustment of {first} to {last}", adjustment.amount, (adjustment.period, adjustment.end))
+
+
+@exact
+def owe_again(wallet: Wallet, credit: str, amount: Decimal) -> Wallet:
+    """Put what had been spent of a credit onto the running period, or onto the last one that is open."""
+    owing = wallet.running or wallet.periods[-1]
+    before = total(each.amount for each in owing.owed_again if each.credit == credit)
+    others = tuple(each for each in owing.owed_again if each.credit != credit)
+    after = replace(owing, owed_again=(*others, OwedAgain(credit, before + amount)))
+    return replace(wallet, periods=tuple(after if each is owing else each for each in wallet.periods))
 
 
 def owed_again_lines(period: OpenPeriod) -> tuple[Line, ...]:

@@ -274,16 +274,6 @@ def revoke(
 
 
 @exact
-def owe_again(wallet: Wallet, credit: str, amount: Decimal) -> Wallet:
-    """Put what had been spent of a credit onto the running period, or onto the last one that is open."""
-    owing = wallet.running or wallet.periods[-1]
-    before = total(each.amount for each in owing.owed_again if each.credit == credit)
-    others = tuple(each for each in owing.owed_again if each.credit != credit)
-    after = replace(owing, owed_again=(*others, OwedAgain(credit, before + amount)))
-    return replace(wallet, periods=tuple(after if each is owing else each for each in wallet.periods))
-
-
-@exact
 def conclude(wallet: Wallet, start: int) -> tuple[Wallet, OpenPeriod]:
     """Take a closed period out of the wallet, when its invoice is finalised (or its grace ends, with `prepaid_only`).
 

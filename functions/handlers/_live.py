@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from adapters.stripe_invoices import StripeInvoices
     from adapters.stripe_pages import StripePages
 
-# Five workers of a queue at once, each with this pause between its calls, stay at 20 calls a second.
-_STRIPE_INTERVAL_SECONDS = Decimal("0.25")
+STRIPE_INTERVAL_SECONDS = Decimal("0.25")
+"""Between two calls of one worker: the five of a queue stay at 20 calls a second, below the 25 that Stripe allows."""
 
 
 @dataclass
@@ -150,7 +150,7 @@ class Live:
         from adapters.stripe import Pace, Stripe  # noqa: PLC0415 - a hundred milliseconds that others do not spend
 
         url = self.environment.get("STRIPE_URL")
-        return Stripe(self.secret, url, None if url else Pace(_STRIPE_INTERVAL_SECONDS))
+        return Stripe(self.secret, url, None if url else Pace(STRIPE_INTERVAL_SECONDS))
 
     @cached_property
     def payments(self) -> "Payments":

@@ -12,10 +12,11 @@ from adapters.items import Put
 from adapters.ledger import grant_put
 from adapters.outbox import outbox_item
 from adapters.stripe import from_minor_units
+from billing.adjustments import owe_again
 from billing.attempts import Attempt, credit_returned
 from billing.credits import CreditRequest
 from billing.settlement import Announcement
-from billing.wallet import Wallet, grant, owe_again, revoke
+from billing.wallet import Wallet, grant, revoke
 from handlers._adjusting import something_to_invoice
 from handlers._live import Live
 from handlers._settling import View, settle_customer

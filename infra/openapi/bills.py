@@ -75,6 +75,9 @@ class InvoiceLine(Answer):
     period: Annotated[
         InvoicePeriod | None, Field(description="Of an adjustment: the earlier period whose usage changed.")
     ] = None
+    credit: Annotated[
+        str | None, Field(description="Of an adjustment: the credit that was spent and whose payment went back.")
+    ] = None
 
 
 class Quote(Answer):

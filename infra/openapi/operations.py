@@ -112,6 +112,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/customers/{customer}/top_ups": Operation(
         _MONEY, "TopUpRow", body="TopUpRequest", creates=True, conflicts=("id_conflict", "top_up_open"), errors=(503,)
     ),
+    "POST /v1/customers/{customer}/top_ups/{top_up}/cancel": Operation(
+        _MONEY, "TopUpRow", conflicts=("top_up_state",), errors=(503,)
+    ),
+    "GET /v1/top_ups": Operation(_MONEY, "TopUpRow", rows=True, query=("top_up_status", *_PAGE)),
+    "POST /v1/customers/{customer}/payment_setup": Operation(
+        _MONEY, "PaymentPage", body="SetupRequest", conflicts=("conflict", "stripe_refused"), errors=(503,)
+    ),
     "POST /v1/customers/{customer}/what_if": Operation(
         _INVOICES, "Comparison", body="WhatIfRequest", conflicts=("currency_mismatch",)
     ),
@@ -141,6 +148,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/health": Operation(_ABOUT, "Health"),
     "GET /v1/openapi.json": Operation(_ABOUT, "Document"),
     "GET /docs": Operation(_ABOUT, "Page", kind="text/html"),
+    "GET /payment/done": Operation(_ABOUT, "Page", kind="text/html"),
     "POST /v1/stripe/webhook": Operation(_ABOUT, "Received", body="StripeEvent", errors=(413,)),
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from billing.attempts import State
 from billing.spans import SpanUnit
 from billing.statement import WindowUnit
 
@@ -93,12 +94,14 @@ QUERY: Mapping[str, dict[str, Any]] = {
         "Only those.",
         {"enum": ["draft", "finalized", "paid", "past_due", "void", "uncollectible"]},
     ),
+    "top_up_status": _query("status", "Only those.", {"enum": list(get_args(State))}),
     "whose": _query("customer", "Only those of this customer, drafts in grace among them.", _KEY),
 }
 
 _PATHS: Mapping[str, str] = {
     "key": "The key of a meter or plan.",
     "customer": "The id of a customer.",
+    "top_up": "The id of one of the customer's top-ups.",
     "credit": "The id of one of the customer's credits.",
     "name": "The id or the number of an invoice.",
     "key_id": "The id of an API key.",

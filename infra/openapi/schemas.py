@@ -16,7 +16,7 @@ from billing.plans import Plan
 from billing.quotes import QuoteRequest
 from billing.what_if import WhatIfRequest
 from handlers._invoice_routes import VoidRequest
-from handlers._money_routes import TopUpRequest
+from handlers._top_up_routes import SetupRequest, TopUpRequest
 from infra.openapi import answers, bills, explained, wallet_answers
 from metering.bodies import EventBody, Said
 from metering.cloud_events import CloudEventBody
@@ -73,6 +73,7 @@ _BODIES: Mapping[str, Any] = {
     "CreditRequest": CreditRequest,
     "RevocationRequest": RevocationRequest,
     "TopUpRequest": TopUpRequest,
+    "SetupRequest": SetupRequest,
     "WhatIfRequest": WhatIfRequest,
     "VoidRequest": VoidRequest,
     "QuoteRequest": QuoteRequest,
@@ -97,6 +98,7 @@ _SAID = {
     "WhatIfRequest": "Another plan, and the period: its first instant, or the id or number of its invoice; the running "
     "one unless told. The meters of a plan that is written out need not exist.",
     "TopUpRequest": "How much credit to buy.",
+    "SetupRequest": "Where the customer is led afterwards; to a word of thanks unless told.",
     "VoidRequest": "Whether the period is to be invoiced anew.",
     "QuoteRequest": "A plan, or the key of one, and usage to hold against it.",
 }

@@ -139,7 +139,8 @@ class Fragile(MemoryTable):
         self._call(f"delete {_word(sk)}", lambda: super(Fragile, self).delete(pk, sk))
 
     def _call(self, what: str, do: Callable[[], Answer]) -> Answer:
-        return self._street.interfere(f"{self._name} {what}", do)
+        done: Answer = self._street.interfere(f"{self._name} {what}", do)
+        return done
 
     def _write(self, puts: Sequence[Put]) -> None:
         """Write, and maybe die."""

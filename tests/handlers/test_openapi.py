@@ -17,6 +17,7 @@ from infra.openapi.build import write
 from infra.openapi.document import document
 from infra.openapi.operations import OPERATIONS
 from metering.times import DAY, HOUR, format_time
+from tests.handlers.conftest import at_stripe
 from tests.handlers.street import METERS, NOW, PLAN, Street, edge, http_event, used
 
 DOCUMENT = document()
@@ -115,8 +116,9 @@ def operation_of(method: str, path: str) -> str:
 
 @pytest.fixture
 def witness(street: Street) -> Witness:
-    """A witness on a street that something happened on."""
+    """A witness on a street that something happened on, with Stripe at its end."""
     assert street.now == NOW
+    at_stripe(street)
     return Witness()
 
 
@@ -192,6 +194,8 @@ def happen(street: Street, witness: Witness) -> None:
         assert call("POST", "/v1/customers/acme/credits", {"id": "c1", "amount": "20", "kind": "paid"})[0] == status
         assert call("POST", "/v1/customers/acme/top_ups", {"id": "t1", "amount": "5"})[0] == status
         assert call("POST", "/v1/customers/acme/credits/c1/revoke", {"id": "r1", "amount": "1"})[0] == status
+    assert call("POST", "/v1/customers/acme/top_ups/t1/cancel")[0] == 200
+    assert call("POST", "/v1/customers/acme/payment_setup", {})[0] == 200
     assert call("POST", "/v1/api_keys", {"id": "k", "scopes": ["read"]})[0] == 201
     unpaid = f"/v1/invoices/{call('GET', '/v1/customers/beta/invoices/draft')[1]['id']}"
     draft = f"/v1/invoices/{call('GET', '/v1/customers/acme/invoices/draft')[1]['id']}/finalize"
@@ -240,7 +244,7 @@ def look(witness: Witness) -> None:
     assert witness.call("GET", "/v1/usage", meter="runtime", **usage, **whose)[1]["rows"]
     for status in ("closed", "anomalous"):
         assert witness.call("GET", "/v1/sessions", meter="runtime", status=status, **whose)[1]["rows"]
-    paths = ["/v1/meters", "/v1/plans", "/v1/customers", "/v1/api_keys", "/v1/invoices"]
+    paths = ["/v1/meters", "/v1/plans", "/v1/customers", "/v1/api_keys", "/v1/invoices", "/v1/top_ups"]
     paths += [f"/v1/customers/acme/{name}" for name in ("credits", "ledger", "top_ups")]
     paths.append("/v1/invoices/TX-000001/explain")
     for path in paths:
@@ -248,6 +252,7 @@ def look(witness: Witness) -> None:
     assert witness.call("GET", "/v1/customers/acme/ledger", window="day", timezone="Asia/Kolkata")[1]["rows"]
     assert witness.call("GET", "/v1/customers/acme/ledger", window="year")[0] == 400
     ones = ["/v1/meters/people", "/v1/plans/full", "/v1/customers/beta", "/v1/health", "/docs", "/v1/openapi.json"]
+    ones.append("/payment/done")
     ones += [f"/v1/customers/acme/{name}" for name in ("balance", "access", "invoices/draft")]
     ones += [f"/v1/invoices/TX-000001{shape}" for shape in ("", ".html", ".csv")]
     ones += [f"/v1/customers/beta/invoices/draft{more}" for more in ("", "/explain")]

@@ -19,11 +19,12 @@ from handlers import (
     pair,
     rate,
     relay,
+    stripe_events,
     stripe_webhook,
     top_up,
 )
 from tests.handlers.street import NOW, Street
-from tests.infra.local.stripe.stand_in import StandIn
+from tests.infra.local.stripe.in_process import InProcess
 
 ROOT = Path(__file__).parents[2] / "events"
 SAMPLES = {f"{path.parent.name}/{path.stem}": path for path in sorted(ROOT.glob("*/*.json"))}
@@ -38,6 +39,7 @@ MODULES: dict[str, Any] = {
     "pair": pair,
     "rate": rate,
     "relay": relay,
+    "stripe_events": stripe_events,
     "stripe_webhook": stripe_webhook,
     "top_up": top_up,
 }
@@ -108,7 +110,10 @@ PROMISES: dict[str, Check] = {
     "stripe_webhook/forged": status(400, '"signature"'),
     "stripe_webhook/invoice_paid": queued("COLLECT"),
     "stripe_webhook/payment_intent_succeeded": queued("TOP_UP"),
-    "top_up/payment": lambda street, _: [i["function"] for i in street.parked("unknown")] == ["top_up"],
+    "stripe_events/schedule": lambda street, _: street.seen_events.swept_until() is not None,
+    "top_up/canceled": lambda street, _: not street.parked(),
+    "top_up/card_saved": lambda street, _: [i["function"] for i in street.parked()] == ["top_up"],
+    "top_up/refunded": lambda street, _: [i["function"] for i in street.parked("unknown")] == ["top_up"],
     "top_up/requested": lambda street, _: not street.parked(),
     "top_up/standing_still": lambda street, _: not street.parked(),
 }
@@ -121,9 +126,9 @@ def test_every_sample_promises_something() -> None:
 
 @pytest.mark.parametrize("name", PROMISES)
 def test_a_sample_does_what_it_promises(
-    street: Street, stand_in: StandIn, name: str, monkeypatch: pytest.MonkeyPatch
+    street: Street, stand_in: InProcess, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    street.environment["STRIPE_URL"] = stand_in.server.url
+    assert stand_in.read("requests")["data"] == []
     monkeypatch.setattr(stripe_webhook, "real_now", lambda: NOW)  # its signature is of that moment
     monkeypatch.setattr(alert, "Topic", lambda _: _Topic(street))
     street.keys.store("my-app", "tx_sample-key-of-the-tests", ["ingest", "read"])
