@@ -161,7 +161,9 @@ class Money(Construct):
         )
 
     def _stripe_events(self) -> OurFunction:
-        messages = self._messages
+        messages, data = self._messages, self._shared.data
+        # Only a local cloud keeps its clock in the catalogue.
+        clock = [grants.on_table(data.catalog, "GetItem")] if self._shared.settings.local else []
         function = OurFunction(
             self,
             "stripe_events",
@@ -170,9 +172,10 @@ class Money(Construct):
             memory_megabytes=512,
             timeout_seconds=120,
             may=[
-                grants.on_secret(self._shared.data.stripe_secret_arn),
-                grants.on_table(self._shared.data.ledger, "GetItem", "BatchGetItem", "PutItem"),
+                grants.on_secret(data.stripe_secret_arn),
+                grants.on_table(data.ledger, "GetItem", "BatchGetItem", "PutItem"),
                 grants.to_queue(messages.top_up, messages.collect),
+                *clock,
             ],
             environment={**stripe_environment(self._shared), **self._hand_on()},
             dead_letters=messages.undelivered,

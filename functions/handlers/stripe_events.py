@@ -20,7 +20,7 @@ _REACH = 29 * DAY
 def sweep(live: Live, now: int) -> int:
     """Hand on the events since the last sweep that are not known; returns how many there were.
 
-    Hour by hour, oldest first, so that what was done stays done if time runs out.
+    Day by day, oldest first, so that what was done stays done if time runs out.
 
     Raises:
         Unavailable: Stripe or a queue does not answer; the next sweep begins where this one ended.
@@ -29,7 +29,7 @@ def sweep(live: Live, now: int) -> int:
     known_until = live.seen_events.swept_until()
     reached = max(now - HOUR if known_until is None else known_until, now - _REACH)
     while reached < now:
-        until = min(reached + HOUR, now)
+        until = min(reached + DAY, now)
         events = live.stripe_events.between(reached - _OVERLAP, until, TYPES)
         seen = live.seen_events.among([str(event["id"]) for event in events])
         fresh = [event for event in events if event["id"] not in seen]

@@ -44,13 +44,14 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         body = body_of(event, _MOST_BYTES)
         secrets = live.secret.stripe_webhook_secrets()
         # Stripe signs with the real time, also on a local cloud whose clock was moved.
-        check_signature(body, header(event, "stripe-signature"), secrets, real_now() // 1000)
+        now = real_now()
+        check_signature(body, header(event, "stripe-signature"), secrets, now // 1000)
         try:
             message = json.loads(body)
         except ValueError:
             raise Invalid("the body is not JSON") from None
         if isinstance(message, dict) and isinstance(message.get("id"), str):
-            hand_on(message, live, live.clock())
+            hand_on(message, live, now)
     except TaximeterError as error:
         return refuse(error)
     return answer(200, {"received": True})

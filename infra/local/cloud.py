@@ -230,7 +230,7 @@ def _wake(cloud: Cloud) -> None:
     Raises:
         RuntimeError: A function cannot be loaded, or the API's health check does not answer 200.
     """
-    names = ("Pair", "Aggregate", "Rate", "Relay", "TopUp", "Collect", "Invoice")
+    names = ("Pair", "Aggregate", "Rate", "Relay", "TopUp", "Collect", "Invoice", "StripeEvents")
     with cloud.api() as api, ThreadPoolExecutor(max_workers=3) as pool:
         healthy = pool.submit(api.get, "/v1/health")
         pool.submit(api.post, "/v1/events", json=[])

@@ -122,7 +122,7 @@ class Application:
         try:
             done = self._answered(call)
         except Problem as problem:
-            done = refusal(problem)
+            done = _refused(problem)
         done = self._delivered(call, done)
         self._record(call, done)
         if done is None:
@@ -133,7 +133,6 @@ class Application:
     def catch_up(self) -> None:
         """Lets happen what was to happen by now on the account's clock."""
         with self.lock:
-            self.account.origin = dict(NOBODY)
             self.account.let_time_pass()
             self.courier.collect(self.account)
 
@@ -147,14 +146,15 @@ class Application:
         refused = call.fault.refusal() if call.fault else None
         if call.fault and call.fault.leaves_no_trace:
             self._wait(call, call.fault.delay_seconds)
-            return refusal(refused) if refused else None
+            return _refused(refused) if refused else None
         act = self._prepared(call.request, route, ids)
         known = self._begun(call)
         if known is not None:
-            return refusal(refused) if refused else known
+            return _refused(refused) if refused else known
         if call.fault and self._outlasts(call, call.fault.delay_seconds):
             late = call.at_milliseconds + int(call.fault.delay_seconds * 1000)
-            self.account.at(late, lambda: self._completed(call, act))
+            with self.lock:
+                self.account.at(late, lambda: self._completed(call, act))
             return None
         if call.fault:
             self._wait(call, call.fault.delay_seconds)
@@ -188,7 +188,7 @@ class Application:
                 return self._kept(call, self._result(call, act))
             if call.fault and call.fault.carries_out:
                 self._result(call, act)
-            return self._kept(call, refusal(refused))
+            return self._kept(call, _refused(refused))
 
     def _kept(self, call: Call, done: Answer) -> Answer:
         """Keeps an answer under the key of its call, if it has one and answers of its kind are kept."""
@@ -208,16 +208,16 @@ class Application:
             try:
                 result = act()
             except Problem as problem:
-                return refusal(problem)
+                return _refused(problem)
             except Exception:  # noqa: BLE001 - a fault of the stand-in itself must reach its user as an answer
                 text = f"The stand-in failed: {traceback.format_exc()}"
-                return refusal(Problem(500, "api_error", text))
+                return _refused(Problem(500, "api_error", text))
             finally:
                 self.courier.collect(self.account)
             wrong = contract.differences(result)
             if wrong:
                 text = f"The stand-in answered what Stripe would not: {wrong}"
-                return refusal(Problem(500, "api_error", text))
+                return _refused(Problem(500, "api_error", text))
             return answer(200, result)
 
     def _delivered(self, call: Call, done: Answer | None) -> Answer | None:
@@ -250,6 +250,14 @@ class Application:
                 "replayed": done is not None and "Idempotent-Replayed" in done.headers,
             }
         )
+
+
+def _refused(problem: Problem) -> Answer:
+    """Returns an error as an answer, unless Stripe knows no such error."""
+    wrong = contract.of_error(problem.error)
+    if wrong:
+        problem = Problem(500, "api_error", f"The stand-in answered an error that Stripe would not: {wrong}")
+    return refusal(problem)
 
 
 def _check_key(request: Request) -> None:

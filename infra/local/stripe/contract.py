@@ -13,11 +13,11 @@ import typing
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from stripe import ListObject, StripeObject
+from stripe import ListObject, PaymentIntent, StripeObject
 from stripe._object_classes import OBJECT_CLASSES, get_object_class
 from stripe._stripe_object import UntypedStripeObject
 
-from .problems import Json
+from .problems import STAND_IN, Json
 
 Check = Callable[[typing.Any], list[str]]
 _PLAIN = {int, str, bool, type(None)}
@@ -26,6 +26,16 @@ _PLAIN = {int, str, bool, type(None)}
 def differences(answer: Json) -> list[str]:
     """Returns how an object, or a page of them, departs from the package's classes; empty when it does not."""
     return _under(answer.get("object", ""), _object(answer))
+
+
+def of_error(error: Json) -> list[str]:
+    """Returns how an error departs from what the package knows of errors, its code among them.
+
+    Of all its classes, that of a payment's last error alone lists every code.
+    """
+    if error.get("code") == STAND_IN:
+        return []
+    return _under("error", _class(PaymentIntent.LastPaymentError)(error))
 
 
 def _under(place: str, found: Iterable[str]) -> list[str]:

@@ -106,8 +106,8 @@ class Courier:
         for identifier in account.unsent:
             event = account.objects[identifier]
             for endpoint in account.endpoints(event["type"]):
-                secret = account.secrets[endpoint["id"]]
-                self._send(account, Delivery(event, endpoint["url"], secret, json.dumps(event, indent=2)))
+                body, secret = json.dumps(account.event(identifier), indent=2), account.secrets[endpoint["id"]]
+                self._send(account, Delivery(event, endpoint["url"], secret, body))
         account.unsent.clear()
 
     def _send(self, account: Account, delivery: Delivery) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
+from operator import itemgetter
 
 from .account import Account, copied
 from .problems import Json, invalid, missing
@@ -41,7 +42,7 @@ def _page(data: list[Json], url: str, *, has_more: bool) -> Json:
 
 
 def _skip(rows: Iterator[Json], identifier: str) -> None:
-    if not any(row["id"] == identifier for row in rows):
+    if identifier not in map(itemgetter("id"), rows):  # which leaves the iterator behind it
         raise missing("object", identifier, param="starting_after")
 
 

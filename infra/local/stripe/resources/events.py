@@ -28,7 +28,8 @@ def listed(account: Account, params: Json) -> Json:
         wanted = not types or bool(types & _patterns(row["type"]))
         return row["created"] >= since and wanted and delivered in {None, row["pending_webhooks"] == 0}
 
-    return page(account.newest("event"), params, "/v1/events", keep)
+    found = page(account.newest("event"), params, "/v1/events", keep)
+    return {**found, "data": [account.event(row["id"]) for row in found["data"]]}
 
 
 def found(account: Account, _: Json, identifier: str) -> Json:
@@ -36,7 +37,7 @@ def found(account: Account, _: Json, identifier: str) -> Json:
     event = account.get("event", identifier)
     if event["created"] < account.now() - _KEPT_SECONDS:
         raise missing("event", identifier)
-    return event
+    return account.event(identifier)
 
 
 def _patterns(kind: str) -> set[str]:

@@ -199,6 +199,19 @@ def test_an_invoice_waits_for_a_payment_that_takes_days(in_process: InProcess, s
     assert in_process.told("invoice.payment_failed") == ([] if succeeds else ["invoice.payment_failed"])
 
 
+@pytest.mark.parametrize(("count", "fits"), [(250, True), (251, False)])
+def test_a_draft_takes_250_lines_all_or_none(in_process: InProcess, count: int, fits: bool) -> None:
+    customer, _ = in_process.customer()
+    draft = _draft(in_process, customer)
+    lines: Any = [{"amount": 1}] * count
+    if fits:
+        assert in_process.stripe.invoices.add_lines(draft, {"lines": lines}).total == count
+    else:
+        with pytest.raises(stripe.InvalidRequestError):
+            in_process.stripe.invoices.add_lines(draft, {"lines": lines})
+        assert in_process.stripe.invoices.retrieve(draft).total == 0
+
+
 def test_a_deleted_draft_lets_its_pending_items_go_and_takes_its_own_along(in_process: InProcess) -> None:
     customer, _ = in_process.customer()
     items = in_process.stripe.invoice_items

@@ -53,7 +53,7 @@ def test_no_text_breaks_the_form(text: str) -> None:
 def _event() -> dict[str, Any]:
     account = Account()
     account.tell("customer.created", {"id": "cus_1", "object": "customer"})
-    return dict(account.objects[account.unsent[0]])
+    return account.event(account.unsent[0])
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,21 @@ def test_an_answer_without_a_needed_key_is_found() -> None:
     event = _event()
     del event["created"]
     assert contract.differences(event) == ["event.created: missing"]
+
+
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        ({"type": "card_error", "code": "card_declined", "message": "No."}, True),
+        ({"type": "card_error", "code": "card_sneezed", "message": "No."}, False),
+        ({"type": "sneeze", "message": "No."}, False),
+        ({"type": "card_error", "reason": "No."}, False),
+        ({"type": "card_error", "payment_intent": {"id": "pi_1", "object": "payment_intent"}}, False),
+        ({"message": "No."}, False),
+    ],
+)
+def test_an_error_that_stripe_does_not_know_is_found(error: dict[str, Any], known: bool) -> None:
+    assert (contract.of_error(error) == []) == known
 
 
 def test_the_pages_save_a_card_and_pay_an_invoice(stand_in: StandIn) -> None:
