@@ -73,8 +73,8 @@ class _Bringing:
     def _begin_first(self, invoice: Invoice) -> Invoice:
         """Begin to make a Stripe invoice that carries what is held; or leave it as it is, and say why."""
         state = invoice.collecting
-        if state.stage == "held" and self.asked.after_try is None:
-            return invoice
+        if state.stage in {"held", "others"} and self.asked.after_try is None:
+            return invoice  # only a person takes it up again
         if self.customer.collection == "none":
             left = into(state, "others") if state.stage == "waiting" else state
             return move(invoice, replace(invoice, collecting=left), [], self.live, self.now)

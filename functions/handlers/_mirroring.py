@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from adapters.items import ConditionFailed
 from adapters.stripe import from_minor_units, in_minor_units
 from adapters.stripe_invoices import StripeInvoice, Wanted
 from billing.collecting import failed, into, told
@@ -44,9 +45,15 @@ def mirror(invoice: Invoice, theirs: StripeInvoice, live: Live, now: int) -> Inv
 
 
 def carried_with(invoice: Invoice, live: Live) -> list[Invoice]:
-    """The invoices whose sums stand on the Stripe invoice of this one."""
+    """The invoices whose sums stand on the Stripe invoice of this one.
+
+    Raises:
+        ConditionFailed: they have been let go since this one was read.
+    """
     found = [live.invoices.head(each) for each in invoice.collecting.carries]
-    return [each for each in found if each.collecting.carried_by == invoice.id]
+    if any(each.collecting.carried_by != invoice.id for each in found):
+        raise ConditionFailed(f"{invoice.id} is no longer what was read")
+    return found
 
 
 def compare(invoice: Invoice, theirs: StripeInvoice, live: Live) -> None:
@@ -186,7 +193,8 @@ def end_there(invoice: Invoice, live: Live, now: int) -> Invoice:
         paid = _carried_paid(invoice, theirs, live, now)
         moves, news = [*moves, *paid], [_told_paid(each) for _, each in paid]
     elif theirs is None or theirs.status == "void":
-        moves += [(each, held_again(each)) for each in carried_with(invoice, live)]
+        after = replace(after, collecting=replace(closed, carries=()))
+        moves = [(invoice, after), *((each, held_again(each)) for each in carried_with(invoice, live))]
     live.invoices.move_all(moves, news, now)
     return after
 

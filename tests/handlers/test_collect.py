@@ -110,6 +110,7 @@ def test_what_others_collected_is_collected_when_a_person_says_so_after_the_coll
     street.does("PATCH", "/v1/customers/acme", {"collection": "charge_automatically"})
     street.now += HOUR
     street.hour()
+    message(street, {"customer": "acme", "card_added": True})
     collected(street)
     assert theirs(stand_in) == []
     say(street, "retry")

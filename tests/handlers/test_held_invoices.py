@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from metering.times import MINUTE
-from tests.handlers.owing import DECLINED, GOOD, charged, collected, hear, invoice, say, theirs, told
+from tests.handlers.owing import DECLINED, GOOD, charged, collected, hear, invoice, message, say, theirs, told
 from tests.handlers.street import NOW, Crash, Street, used
 from tests.infra.local.stripe.in_process import InProcess
 
@@ -190,6 +190,26 @@ def test_a_change_of_collection_lets_go_of_what_is_carried(small: Street, stand_
     collected(small)
     assert is_held(small, NOVEMBER)
     assert (theirs(stand_in), invoice(small, DECEMBER)["stripe_invoice"]) == ([], None)
+
+
+def test_of_two_that_are_collected_at_once_one_carries_what_is_held(small: Street, stand_in: InProcess) -> None:
+    small.does("PATCH", "/v1/customers/acme", {"collection": "none"})
+    used_up(small, DECEMBER, "20")
+    used_up(small, JANUARY, "40")
+    collected(small)
+    small.does("PATCH", "/v1/customers/acme", {"collection": "charge_automatically"})
+
+    def other_first(name: str, do: Any) -> Any:
+        if name.startswith("Ledger transact"):
+            small.interfere = lambda _, do: do()
+            message(small, {"invoice": JANUARY, "retry": 0})
+        return do()
+
+    small.interfere = other_first
+    message(small, {"invoice": DECEMBER, "retry": 0})
+    assert amounts(stand_in) == [1000, 2040]
+    assert {invoice(small, name)["status"] for name in MONTHS} == {"paid"}
+    assert charged(stand_in) == (2, {"usd": 3040})
 
 
 def test_what_goes_back_of_a_payment_of_several_is_shown_on_each(small: Street, stand_in: InProcess) -> None:
