@@ -138,9 +138,7 @@ OPERATIONS: Mapping[str, Operation] = {
         _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", *_NOT_NOW), errors=(503,)
     ),
     "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
-    "POST /v1/invoices/{name}/mark_uncollectible": Operation(
-        _INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)
-    ),
+    "POST /v1/invoices/{name}/mark_uncollectible": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
     "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
     "GET /v1/api_keys": Operation(_KEYS, "ApiKeyRow", rows=True, query=_PAGE),
     "POST /v1/api_keys": Operation(_KEYS, "ApiKeyMade", 201, body="ApiKeyRequest", conflicts=("id_conflict",)),

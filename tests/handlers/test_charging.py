@@ -41,12 +41,12 @@ def card_added(street: Street) -> None:
         collected(street)
 
 
-def test_a_declined_card_is_told_once_tried_after_one_three_and_seven_days_and_then_left_to_a_person(
+def test_a_declined_card_is_told_once_tried_three_times_more_and_then_left_to_a_person(
     street: Street, stand_in: InProcess
 ) -> None:
     finalised(street, stand_in, DECLINED)
     collected(street)
-    (news,) = told(street, "invoice.payment_failed")
+    (news,) = street.announced("invoice.payment_failed")
     assert (news["reason"], news["amount_due"], news["attempt_count"]) == ("generic_decline", "7.2", 1)
     assert news["hosted_invoice_url"] == theirs(stand_in)[0].hosted_invoice_url
     assert news["next_payment_attempt"] == "2026-12-02T02:00:00Z" == invoice(street)["next_payment_attempt"]
