@@ -112,7 +112,7 @@ WITH_STRIPE = {
     "top_up.succeeded": "test_top_up::test_a_balance_below_its_threshold_is_charged_with_tax_and_credited_without",
     "top_up.failed": "test_top_up::test_a_card_that_does_not_pay_is_told_and_left_alone_for_a_while",
     "top_up.action_required": "test_top_up::test_a_card_that_does_not_pay_is_told_and_left_alone_for_a_while",
-    "invoice.payment_failed": "test_charging::test_a_declined_card_is_told_once_tried_three_times_more_and_then_left_to_a_person",
+    "invoice.payment_failed": "test_charging::test_a_declined_card_is_told_once_and_tried_again_on_a_schedule",
 }
 """Which test shows the types that need Stripe."""
 

@@ -41,9 +41,7 @@ def card_added(street: Street) -> None:
         collected(street)
 
 
-def test_a_declined_card_is_told_once_tried_three_times_more_and_then_left_to_a_person(
-    street: Street, stand_in: InProcess
-) -> None:
+def test_a_declined_card_is_told_once_and_tried_again_on_a_schedule(street: Street, stand_in: InProcess) -> None:
     finalised(street, stand_in, DECLINED)
     collected(street)
     (news,) = street.announced("invoice.payment_failed")
