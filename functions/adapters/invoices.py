@@ -151,7 +151,7 @@ class Invoices:
         """Finalised invoices that were to be paid by now and are not, longest overdue first."""
         keys = [*self._table.due("overdue", now, most), *self._table.due("collect", now, most)]
         found = [_read(item) for item in self._table.get_many(keys)]
-        return [each for each in found if each.status == "finalized" and (each.due_at or now) < now]
+        return [each for each in found if each.falls_due_at is not None and each.falls_due_at < now]
 
     def give_numbers(self, prefix: str, invoices: Sequence[Invoice], now: int) -> list[Invoice]:
         """Number some invoices and announce them, in one transaction with the issuer's counter: no gap, no double.
@@ -215,13 +215,11 @@ def _item(invoice: Invoice) -> Item:
         return {**item, "due_shard": "number", "due_at": finalized_at}
     if invoice.credit_granted and invoice.credit is None:
         return {**item, "due_shard": "remainder", "due_at": finalized_at}
-    overdue = invoice.due_at or finalized_at if invoice.status == "finalized" else None
+    due_at = invoice.falls_due_at
     if invoice.look_at is not None:
-        late = invoice.look_at if overdue is None else max(overdue, finalized_at + STANDSTILL)
+        late = invoice.look_at if due_at is None else max(due_at, finalized_at + STANDSTILL)
         return {**item, "due_shard": "collect", "due_at": min(invoice.look_at, late)}
-    if overdue is not None and invoice.collecting.stage not in {"held", "carried"}:
-        return {**item, "due_shard": "overdue", "due_at": overdue}
-    return item
+    return item if due_at is None else {**item, "due_shard": "overdue", "due_at": due_at}
 
 
 def _lines_key(invoice: Invoice) -> str:

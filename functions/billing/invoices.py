@@ -87,6 +87,12 @@ class Invoice:
         return self.status in {"finalized", "past_due"} and bool(self.amount_due)
 
     @property
+    def falls_due_at(self) -> int | None:
+        """From when on it is past due if it is not paid; never while another is to be collected with it."""
+        waits = self.status != "finalized" or self.collecting.stage in {"held", "carried"}
+        return None if waits else self.due_at or self.finalized_at or 0
+
+    @property
     def look_at(self) -> int | None:
         """When its collecting goes on by itself; None when others have to do something."""
         state, at_once = self.collecting, (self.finalized_at or 0) + STANDSTILL

@@ -146,7 +146,11 @@ def move(before: Invoice, after: Invoice, news: list[Announcement], live: Live, 
 def wanted_of(invoice: Invoice) -> tuple[Wanted, str]:
     """What the Stripe invoice of one of ours is made of, and the key under which it is."""
     state = invoice.collecting
-    metadata = {"taximeter_invoice": invoice.id, "taximeter_issue": str(state.issue)}
+    metadata = {
+        "taximeter_customer": invoice.customer,
+        "taximeter_invoice": invoice.id,
+        "taximeter_issue": str(state.issue),
+    }
     metadata |= {f"taximeter_carried_{count}": each for count, each in enumerate(state.carries, 1)}
     wanted = Wanted(str(state.card_holder), invoice.currency, state.days_until_due, metadata)
     return wanted, f"invoice:{invoice.id}:{state.issue}:create"

@@ -190,6 +190,24 @@ def test_what_is_to_be_tried_again_much_later_is_past_due_in_time(table: Table) 
     assert invoices.uncollected(due + 15 * MINUTE, 10) == []
 
 
+@pytest.mark.parametrize("stage", ["held", "carried"])
+def test_what_was_held_since_the_index_was_read_is_not_past_due(bench: Bench, stage: Any) -> None:
+    class Behind:
+        """The table, whose index still lists what is not to be listed any more."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(bench.table, name)
+
+        def due(self, *_: Any) -> Any:
+            return [(numbered.customer, f"invoice#{numbered.id}")]
+
+    invoices, numbered = numbered_one(bench.table)
+    assert Invoices(Behind()).overdue(1 << 45, 10) == [numbered]
+    invoices.move(numbered, replace(numbered, collecting=Collecting(stage, carried_by="x")), [], START)
+    assert Invoices(Behind()).overdue(1 << 45, 10) == []
+    assert Invoices(Behind()).uncollected(1 << 45, 10) == []
+
+
 def test_several_heads_move_at_once_or_not_at_all(table: Table) -> None:
     invoices = stored(table, invoice(), invoice(1))
     first, second = (invoices.head(each.id) for each in (invoice(), invoice(1)))
