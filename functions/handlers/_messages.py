@@ -11,7 +11,7 @@ from handlers._live import Live
 from metering.errors import Conflict, NotFound, Unavailable
 
 _ATTEMPTS = 5
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 15, 900
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 2, 900
 
 Take = Callable[[dict[str, Any], Live, int], None]
 
