@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from adapters.stripe import in_minor_units
 from adapters.stripe_invoices import StripeInvoice
+from billing.carrying import lines_to_collect, sums_to_collect, to_collect
 from billing.collecting import BY_ITSELF, MOST_CARRIED, NO_PAYMENT_METHOD, Asked, Stage, begun, into
 from billing.customers import Customer
-from billing.invoices import Invoice, lines_to_collect, sums_to_collect, to_collect
+from billing.invoices import Invoice
 from handlers._charging import charge_or_send
 from handlers._live import Live
 from handlers._mirroring import carried_with, compare, could_not_pay, end_there, held_again, move, wanted_of
@@ -79,7 +80,7 @@ class _Bringing:
             left = into(state, "others") if state.stage == "waiting" else state
             return move(invoice, replace(invoice, collecting=left), [], self.live, self.now)
         if self.customer.stripe_customer is None:
-            tells = state.stage != "held" and state.is_due(self.now)
+            tells = state.stage == "waiting" and state.is_due(self.now)
             return could_not_pay(invoice, NO_PAYMENT_METHOD, self.live, self.now) if tells else invoice
         held = [each for each in self.live.invoices.of_customer(invoice.customer) if _can_carry(invoice, each)]
         return self._begin(invoice, held[::-1][:MOST_CARRIED])
@@ -88,7 +89,8 @@ class _Bringing:
         """Store all that the Stripe invoice is made of, before it is; made anew it carries what it carried."""
         days = self.customer.days_until_due if self.customer.collection == "send_invoice" else None
         carries = invoice.collecting.carries if carried is None else tuple(each.id for each in carried)
-        state = begun(invoice.collecting, str(self.customer.stripe_customer), days, carries, self.now)
+        holder = self.customer.stripe_customer or str(invoice.collecting.card_holder)
+        state = begun(invoice.collecting, holder, days, carries, self.now)
         after = replace(invoice, stripe_invoice=None, hosted_invoice_url=None, collecting=state)
         carrying = [
             (each, replace(each, collecting=into(each.collecting, "carried", carried_by=invoice.id)))

@@ -11,8 +11,9 @@ from typing import Any
 from adapters.items import ConditionFailed
 from adapters.stripe import from_minor_units, in_minor_units
 from adapters.stripe_invoices import StripeInvoice, Wanted
+from billing.carrying import returned_parts, to_collect
 from billing.collecting import failed, into, told
-from billing.invoices import Invoice, moved, returned_parts, to_collect
+from billing.invoices import Invoice, moved
 from billing.settlement import Announcement
 from handlers._door import count, logger
 from handlers._live import Live

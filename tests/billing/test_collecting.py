@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.carrying import lines_to_collect, returned_parts, sums_to_collect, to_collect
 from billing.collecting import (
     AGAIN,
     AUTHENTICATION_REQUIRED,
@@ -28,12 +29,8 @@ from billing.collecting import (
 from billing.invoices import (
     check_collectable,
     finalize,
-    lines_to_collect,
     moved,
     numbered,
-    returned_parts,
-    sums_to_collect,
-    to_collect,
 )
 from metering.errors import Conflict
 from metering.times import DAY

@@ -265,9 +265,12 @@ def test_a_process_that_ends_at_any_write_invoices_once_and_charges_once(
     assert len(told(owing, "invoice.paid")) == 1
 
 
-def test_a_draft_that_somebody_deleted_is_made_anew(owing: Street, stand_in: InProcess) -> None:
+@pytest.mark.parametrize("unlinked", [False, True])
+def test_a_draft_that_somebody_deleted_is_made_anew(owing: Street, stand_in: InProcess, unlinked: bool) -> None:
     stopped_at(owing, stand_in, "/v1/invoices/*/finalize")
     stand_in.stripe.invoices.delete(str(theirs(stand_in)[0].id))
+    if unlinked:
+        owing.does("PATCH", "/v1/customers/acme", {"stripe_customer": None})
     collected(owing)
     assert (invoice(owing)["status"], charged(stand_in)) == ("paid", (1, {"usd": 720}))
 
