@@ -85,13 +85,15 @@ class Api(Construct):
                 grants.on_table(data.catalog, "PutItem", "DeleteItem"),
                 grants.on_table(data.ledger, "DeleteItem"),
                 grants.on_table(data.events, "Query"),
-                grants.to_queue(self._messages.collect, self._messages.top_up),
+                grants.to_queue(self._messages.collect, self._messages.top_up, self._messages.notify),
+                # It calls Stripe, and shows the secrets of webhook endpoints, which are derived from a key in there.
                 grants.on_secret(data.stripe_secret_arn),
             ],
             environment={
                 **stripe_environment(self._shared),
                 "COLLECT_QUEUE_URL": self._messages.collect.queue_url,
                 "TOP_UP_QUEUE_URL": self._messages.top_up.queue_url,
+                "NOTIFY_QUEUE_URL": self._messages.notify.queue_url,
             },
         )
 

@@ -44,21 +44,22 @@ class Money(Construct):
             self,
             "alert",
             self._shared,
-            description="Tells the topic that a balance is low",
+            description="Tells the topic that a balance is low or a webhook endpoint was disabled",
             memory_megabytes=256,
             timeout_seconds=30,
             may=[grants.to_topic(topic)],
             environment={"ALERT_TOPIC_ARN": topic.topic_arn},
             dead_letters=self._messages.undelivered,
         )
-        self._rule("balance.low").add_target(
-            targets.LambdaFunction(
-                alert,
-                dead_letter_queue=self._messages.undelivered,
-                retry_attempts=20,
-                max_event_age=Duration.hours(12),
+        for detail_type in ("balance.low", "webhook_endpoint.disabled"):
+            self._rule(detail_type).add_target(
+                targets.LambdaFunction(
+                    alert,
+                    dead_letter_queue=self._messages.undelivered,
+                    retry_attempts=20,
+                    max_event_age=Duration.hours(12),
+                )
             )
-        )
         return alert
 
     def _top_up(self) -> OurFunction:

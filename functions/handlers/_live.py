@@ -15,7 +15,9 @@ from adapters.attempts import Attempts
 from adapters.bus import Bus
 from adapters.catalog import Catalog
 from adapters.clock import StoredClock, real_now
+from adapters.deliveries import Deliveries
 from adapters.dynamo import DynamoTable
+from adapters.endpoints import Endpoints
 from adapters.events import Events
 from adapters.invoices import Invoices
 from adapters.items import Table
@@ -32,6 +34,7 @@ from adapters.secrets import Secret
 from adapters.stripe_events import SeenEvents, StripeEvents
 from adapters.usage import Usage
 from adapters.watches import Watches
+from adapters.webhooks import Webhooks
 from metering.errors import Invalid
 from metering.events import Acceptance
 from metering.times import parse_duration, parse_time
@@ -140,6 +143,21 @@ class Live:
         return Watches(self.ledger_table)
 
     @cached_property
+    def endpoints(self) -> Endpoints:
+        """Who is told by webhook."""
+        return Endpoints(self.ledger_table)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """What was told to whom."""
+        return Deliveries(self.ledger_table)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Posts to users' servers; on the local cloud also to this machine."""
+        return Webhooks(loopback=self.environment.get("LOCAL_WEBHOOKS") == "loopback")
+
+    @cached_property
     def bus(self) -> Bus:
         """Where announcements go."""
         return Bus(self.setting("BUS_NAME"))
@@ -199,7 +217,7 @@ class Live:
 
     @cached_property
     def secret(self) -> Secret:
-        """The Stripe key and webhook secrets."""
+        """The Stripe key and webhook secrets, and the key for signing our own webhooks."""
         return Secret(self.setting("STRIPE_SECRET_ARN"))
 
     def queue(self, name: str) -> Queue:

@@ -19,6 +19,7 @@ from handlers import (
     _top_up_routes,
     _usage_routes,
     _wallet_routes,
+    _webhook_routes,
 )
 from handlers._door import answer, logger, problem, refuse, status_of
 from handlers._routes import reply, router
@@ -59,6 +60,7 @@ ROUTES = (
     _top_up_routes,
     _usage_routes,
     _wallet_routes,
+    _webhook_routes,
 )
 app.include_router(router)
 app.exception_handler(TaximeterError)(tell)

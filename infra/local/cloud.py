@@ -215,13 +215,14 @@ def _hand_over_keys(cloud: Cloud) -> None:
         headers={"authorization": f"Bearer {cloud.stripe_api_key}"},
     )
     answer.raise_for_status()
-    keys = {
+    vault, name = cloud.client("secretsmanager"), cloud.outputs["StripeSecretArn"]
+    # The rest of it stays: webhooks are signed with a key that was made with the secret.
+    keys = json.loads(vault.get_secret_value(SecretId=name)["SecretString"])
+    keys |= {
         "stripe_api_key": cloud.stripe_api_key,
         "stripe_webhook_secrets": [answer.json()["secret"]],
     }
-    cloud.client("secretsmanager").put_secret_value(
-        SecretId=cloud.outputs["StripeSecretArn"], SecretString=json.dumps(keys)
-    )
+    vault.put_secret_value(SecretId=name, SecretString=json.dumps(keys))
 
 
 def _wake(cloud: Cloud) -> None:
@@ -230,7 +231,7 @@ def _wake(cloud: Cloud) -> None:
     Raises:
         RuntimeError: A function cannot be loaded, or the API's health check does not answer 200.
     """
-    names = ("Pair", "Aggregate", "Rate", "Relay", "TopUp", "Collect", "Invoice", "StripeEvents")
+    names = ("Pair", "Aggregate", "Rate", "Relay", "TopUp", "Collect", "Invoice", "StripeEvents", "Notify")
     with cloud.api() as api, ThreadPoolExecutor(max_workers=3) as pool:
         healthy = pool.submit(api.get, "/v1/health")
         pool.submit(api.post, "/v1/events", json=[])

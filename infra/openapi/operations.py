@@ -52,6 +52,7 @@ class Door:
 
 _METERS, _PLANS, _CUSTOMERS, _USAGE = "Meters", "Plans", "Customers", "Events and usage"
 _MONEY, _INVOICES, _KEYS, _ABOUT = "Balance and credits", "Invoices", "API keys", "About"
+_WEBHOOKS = "Webhooks"
 _PAGE = ("limit", "next")
 _OF = ("customer", "meter", "from", "to")
 _NOT_NOW = ("invoice_status", "invoice_carried")
@@ -140,6 +141,24 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
     "POST /v1/invoices/{name}/mark_uncollectible": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
     "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
+    "GET /v1/webhook_endpoints": Operation(_WEBHOOKS, "WebhookEndpointRow", rows=True, query=_PAGE),
+    "POST /v1/webhook_endpoints": Operation(
+        _WEBHOOKS,
+        "WebhookEndpoint",
+        body="WebhookEndpointRequest",
+        creates=True,
+        conflicts=("id_conflict",),
+        errors=(503,),
+    ),
+    "GET /v1/webhook_endpoints/{endpoint}": Operation(_WEBHOOKS, "WebhookEndpoint", errors=(503,)),
+    "DELETE /v1/webhook_endpoints/{endpoint}": Operation(_WEBHOOKS, status=204),
+    "POST /v1/webhook_endpoints/{endpoint}/enable": Operation(_WEBHOOKS, "WebhookEndpointRow", errors=(503,)),
+    "GET /v1/webhook_endpoints/{endpoint}/deliveries": Operation(
+        _WEBHOOKS, "WebhookDelivery", rows=True, query=("delivery_status", *_PAGE)
+    ),
+    "POST /v1/webhook_endpoints/{endpoint}/deliveries/{delivery}/redeliver": Operation(
+        _WEBHOOKS, "WebhookDelivery", conflicts=("endpoint_disabled",), errors=(503,)
+    ),
     "GET /v1/api_keys": Operation(_KEYS, "ApiKeyRow", rows=True, query=_PAGE),
     "POST /v1/api_keys": Operation(_KEYS, "ApiKeyMade", 201, body="ApiKeyRequest", conflicts=("id_conflict",)),
     "DELETE /v1/api_keys/{key_id}": Operation(_KEYS, status=204),

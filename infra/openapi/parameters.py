@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from billing.attempts import State
+from billing import attempts, deliveries
 from billing.spans import SpanUnit
 from billing.statement import WindowUnit
 
@@ -94,7 +94,8 @@ QUERY: Mapping[str, dict[str, Any]] = {
         "Only those.",
         {"enum": ["draft", "finalized", "paid", "past_due", "void", "uncollectible"]},
     ),
-    "top_up_status": _query("status", "Only those.", {"enum": list(get_args(State))}),
+    "top_up_status": _query("status", "Only those.", {"enum": list(get_args(attempts.State))}),
+    "delivery_status": _query("status", "Only those.", {"enum": list(get_args(deliveries.State))}),
     "whose": _query("customer", "Only those of this customer, drafts in grace among them.", _KEY),
 }
 
@@ -105,6 +106,8 @@ _PATHS: Mapping[str, str] = {
     "credit": "The id of one of the customer's credits.",
     "name": "The id or the number of an invoice.",
     "key_id": "The id of an API key.",
+    "endpoint": "The id of a webhook endpoint.",
+    "delivery": "The id of one of its deliveries.",
 }
 
 

@@ -20,9 +20,10 @@ from adapters.queues import Queue
 from adapters.remembered import Remembered
 from adapters.secrets import Secret
 from adapters.stripe import Stripe
-from handlers import aggregate, api, collect, ingest, invoice, pair, rate, relay, top_up
+from handlers import aggregate, api, collect, ingest, invoice, notify, pair, rate, relay, top_up
 from handlers._live import Live
 from metering.times import MINUTE, format_time, parse_time
+from tests.handlers.receiver import Receiver
 from tests.infra.local.stripe.in_process import URL, InProcess, Transport
 
 NOW = parse_time("2026-11-20T16:00:00Z")
@@ -42,6 +43,7 @@ ENVIRONMENT = {
     "TOP_UP_QUEUE_URL": "TOP_UP",
     "COLLECT_QUEUE_URL": "COLLECT",
     "REFRESH_QUEUE_URL": "REFRESH",
+    "NOTIFY_QUEUE_URL": "NOTIFY",
     "FRESHNESS": "5s",
     "ALERT_TOPIC_ARN": "topic",
     "STRIPE_SECRET_ARN": "secret",
@@ -66,8 +68,9 @@ HANDLERS: dict[str, Any] = {
     "INVOICE": invoice.handler,
     "TOP_UP": top_up.handler,
     "COLLECT": collect.handler,
+    "NOTIFY": notify.handler,
 }
-# What the bus rules send where.
+# What the bus rules send where; beside that everything goes to NOTIFY.
 RULES = {"top_up.requested": "TOP_UP", "invoice.finalized": "COLLECT", "invoice.voided": "COLLECT"}
 
 METERS: list[dict[str, Any]] = [
@@ -203,7 +206,11 @@ class Street(Live):
     writes_left: int | None = None
     answer_lost: bool = False
     secrets: dict[str, Any] = field(
-        default_factory=lambda: {"stripe_api_key": "sk_test_1", "stripe_webhook_secrets": [WEBHOOK_SECRET]}
+        default_factory=lambda: {
+            "stripe_api_key": "sk_test_1",
+            "stripe_webhook_secrets": [WEBHOOK_SECRET],
+            "signing_key": "of-the-tests",
+        }
     )
 
     def __post_init__(self) -> None:
@@ -247,8 +254,10 @@ class Street(Live):
     def _take_events(self, entries: list[dict[str, Any]]) -> Any:
         for entry in entries:
             self.bus_entries.append(entry)
-            if queue := RULES.get(entry["DetailType"]):
-                self.queues[queue].append(bus_event(entry["DetailType"], json.loads(entry["Detail"])))
+            at = int(entry["Time"].timestamp() * 1000)
+            event = bus_event(entry["DetailType"], json.loads(entry["Detail"]), at)
+            for queue in filter(None, ("NOTIFY", RULES.get(entry["DetailType"]))):
+                self.queues[queue].append(event)
         return {"Entries": [{"EventId": "1"} for _ in entries]}
 
     @cached_property
@@ -268,6 +277,11 @@ class Street(Live):
         """The Stripe secret."""
         answer = {"SecretString": json.dumps(self.secrets)}
         return Secret("arn", SimpleNamespace(get_secret_value=lambda **_: answer))  # type: ignore[arg-type]  # all that it calls
+
+    @cached_property
+    def webhooks(self) -> Receiver:
+        """Users' servers."""
+        return Receiver()
 
     def queue(self, name: str) -> Queue:
         """A queue that keeps its messages."""
@@ -414,14 +428,14 @@ def queue_record(message: Mapping[str, Any]) -> dict[str, Any]:
     return {"messageId": "m-1", "body": json.dumps(message), "attributes": {}, "eventSource": "aws:sqs"}
 
 
-def bus_event(detail_type: str, detail: Mapping[str, Any]) -> dict[str, Any]:
+def bus_event(detail_type: str, detail: Mapping[str, Any], at: int = NOW) -> dict[str, Any]:
     """An event as EventBridge hands it on."""
     return {
         "version": "0",
         "id": "e-1",
         "source": "taximeter",
         "detail-type": detail_type,
-        "time": format_time(NOW),
+        "time": format_time(at),
         "detail": dict(detail),
     }
 

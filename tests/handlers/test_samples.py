@@ -16,6 +16,7 @@ from handlers import (
     collect,
     ingest,
     invoice,
+    notify,
     pair,
     rate,
     relay,
@@ -36,6 +37,7 @@ MODULES: dict[str, Any] = {
     "collect": collect,
     "ingest": ingest,
     "invoice": invoice,
+    "notify": notify,
     "pair": pair,
     "rate": rate,
     "relay": relay,
@@ -83,13 +85,16 @@ PROMISES: dict[str, Check] = {
     "aggregate/put_off": wrote("Usage", "window", 1),
     "aggregate/segment": wrote("Usage", "window", 1),
     "alert/balance_low": lambda street, _: street.queues["topic"] == ["Balance low: acme"],
+    "alert/endpoint_disabled": lambda street, _: street.queues["topic"] == ["Webhook endpoint disabled: hooks"],
     "api/balance": status(200, '"balance":"0"'),
     "api/forbidden": status(403, '"forbidden"'),
     "api/grant_credit": status(201, '"remaining":"20"'),
     "api/health": status(200, "ok"),
+    "api/make_webhook_endpoint": status(201, '"secret":"whsec_'),
     "api/put_customer": status(200, '"name":"Acme"'),
     "api/put_meter": status(200, '"requests"'),
     "api/usage": status(200, '"rows":[]'),
+    "api/webhook_endpoint_within": status(400, '"pointer":"/url"'),
     "authorize/known_key": lambda _, answer: answer["isAuthorized"] and "read" in answer["context"]["scopes"],
     "authorize/sending_events": lambda _, answer: answer["isAuthorized"],
     "authorize/unknown_key": lambda _, answer: answer == {"isAuthorized": False},
@@ -111,6 +116,9 @@ PROMISES: dict[str, Check] = {
     "ingest/unknown_meter": status(400, "unknown_meter"),
     "invoice/queue": wrote("Ledger", "invoice", 0),
     "invoice/schedule": queued("INVOICE", 0),
+    "notify/announcement": wrote("Ledger", "delivery", 1),
+    "notify/delivery": lambda street, _: not street.webhooks.posted and not street.parked("unknown"),
+    "notify/unreadable": lambda street, _: [i["function"] for i in street.parked("unknown")] == ["notify"],
     "pair/correction": wrote("Events", "facts", 1),
     "pair/damaged": parked("pair"),
     "pair/orphan_stop": wrote("Ledger", "suspect", 1),
@@ -146,6 +154,9 @@ def test_a_sample_does_what_it_promises(
     monkeypatch.setattr(stripe_webhook, "real_now", lambda: NOW)  # its signature is of that moment
     monkeypatch.setattr(alert, "Topic", lambda _: _Topic(street))
     street.keys.store("my-app", "tx_sample-key-of-the-tests", ["ingest", "read"])
+    street.webhooks.addresses["169.254.169.254"] = ["169.254.169.254"]
+    if name.startswith("notify/"):
+        street.does("POST", "/v1/webhook_endpoints", {"id": "hooks", "url": "https://example.com", "events": "*"})
     event = json.loads(SAMPLES[name].read_text(encoding="utf-8"))
     for record in event.get("Records", []):
         if "dynamodb" in record:
@@ -161,11 +172,11 @@ class _Topic:
         self._street = street
 
     def publish(self, subject: str, message: str) -> None:
-        assert "balance: " in message
+        assert "\n\n" in message
         self._street.queues["topic"].append(subject)
 
 
-@pytest.mark.parametrize("name", ["aggregate", "collect", "invoice", "pair", "rate", "relay", "top_up"])
+@pytest.mark.parametrize("name", ["aggregate", "collect", "invoice", "notify", "pair", "rate", "relay", "top_up"])
 def test_an_empty_batch_is_no_work(street: Street, name: str) -> None:
     before = [list(table.all()) for table in street.tables.values()]
     MODULES[name].handler({"Records": []}, None)

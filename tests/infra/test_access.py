@@ -45,6 +45,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "Ledger": SETTLE | {"DeleteItem"},
         "Events": {"PutItem"},
         "Rate": SEND | RECEIVE,
+        "Notify": SEND,
         "Undelivered": SEND,
         "Usage/stream": STREAM,
         **FAILED,
@@ -70,6 +71,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "Collect": SEND,
         "Undelivered": SEND,
     },
+    "notify": {"Ledger": {"GetItem", "Query", "PutItem"}, **SECRET, "Notify": SEND | RECEIVE},
     "api": {
         **WALLETS,
         "Catalog": READ | {"PutItem", "DeleteItem"},
@@ -78,6 +80,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         **SECRET,
         "TopUp": SEND,
         "Collect": SEND,
+        "Notify": SEND,
     },
 }
 

@@ -82,6 +82,9 @@ def test_keys_are_asked_for_where_the_gateway_asks_for_them() -> None:
                 "post_events",
                 "post_what_if",
                 "list_keys",
+                "list_endpoints",
+                "get_endpoint",
+                "list_deliveries",
                 "post_quote",
             )
 

@@ -51,7 +51,7 @@ def test_every_function_is_told_the_tables_and_the_settings(service: Template) -
         }
         assert environment["POWERTOOLS_SERVICE_NAME"] == name
         assert environment["POWERTOOLS_METRICS_NAMESPACE"] == "Taximeter"
-        assert not {"LOCAL_CLOCK", "STRIPE_URL"} & set(environment)
+        assert not {"LOCAL_CLOCK", "LOCAL_WEBHOOKS", "STRIPE_URL"} & set(environment)
 
 
 def test_all_functions_are_one_asset(service: Template) -> None:
@@ -112,11 +112,12 @@ def test_every_dead_letter_every_lag_and_every_error_raises_an_alarm(service: Te
     assert by_metric["ApproximateNumberOfMessagesVisible"] == final
     assert len(by_metric["Errors"]) == len(functions(service))
     assert len(by_metric["IteratorAge"]) == len(mappings(service, "stream"))
+    assert by_metric["WebhooksFailed"] == {label([{"Name": "service", "Value": "notify"}])}
     [parked] = [alarm for alarm in alarms.values() if "Metrics" in alarm]
     metrics = [entry["MetricStat"]["Metric"] for entry in parked["Metrics"] if "MetricStat" in entry]
     services = {metric["Dimensions"][0]["Value"] for metric in metrics}
     assert {metric["MetricName"] for metric in metrics} == {"ParkedRecords"}
-    assert services == {"pair", "aggregate", "rate", "top_up", "invoice", "collect"}
+    assert services == {"pair", "aggregate", "rate", "top_up", "invoice", "collect", "notify"}
     assert all(alarm["AlarmActions"] for alarm in alarms.values())
 
 
@@ -152,10 +153,13 @@ def test_the_local_clouds_data_goes_with_it(local_data: Template) -> None:
         assert table["Replicas"][0]["DeletionProtectionEnabled"] is False
 
 
-def test_the_local_clouds_functions_share_its_clock_and_its_stripe(local_service: Template) -> None:
+def test_the_local_clouds_functions_share_its_clock_and_its_stripe_and_may_call_this_machine(
+    local_service: Template,
+) -> None:
     for name, (_, properties) in functions(local_service).items():
         environment = properties["Environment"]["Variables"]
         assert environment["LOCAL_CLOCK"] == "stored"
+        assert environment["LOCAL_WEBHOOKS"] == "loopback"
         assert ("STRIPE_URL" in environment) == (name in {"api", "top_up", "collect", "stripe_events"})
 
 
