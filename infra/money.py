@@ -124,7 +124,7 @@ class Money(Construct):
         return invoice
 
     def _collect(self) -> OurFunction:
-        data, queue = self._shared.data, self._messages.collect
+        queue = self._messages.collect
         collect = OurFunction(
             self,
             "collect",
@@ -133,9 +133,8 @@ class Money(Construct):
             memory_megabytes=512,
             timeout_seconds=60,
             may=[
-                grants.on_table(data.ledger, *grants.SETTLE),
-                grants.on_table(data.catalog, *grants.READ),
-                grants.on_secret(data.stripe_secret_arn),
+                *settling(self._shared),  # what is voided at Stripe is voided here, and gives its credits back
+                grants.on_secret(self._shared.data.stripe_secret_arn),
                 grants.to_queue(queue),
             ],
             environment={**stripe_environment(self._shared), "COLLECT_QUEUE_URL": queue.queue_url},

@@ -25,17 +25,14 @@ class Payment:
             that a bank has yet to decide.
         reason: Stripe's code for a decline.
         metadata: what we wrote on it: ids only.
+        cancelled: whether nothing can be charged on it any more.
     """
 
     id: str
     outcome: Outcome
     reason: str | None
     metadata: Mapping[str, str]
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether nothing can be charged on it any more."""
-        return self.outcome not in ("open", "processing", "succeeded")
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +139,4 @@ def _payment(intent: stripe.PaymentIntent) -> Payment:
     outcome = outcomes.get(intent.status, "declined" if failure else "open")
     if failure and failure.code == "authentication_required" and outcome == "declined":
         outcome = "action_required"
-    return Payment(intent.id, outcome, reason, metadata_of(intent))
+    return Payment(intent.id, outcome, reason, metadata_of(intent), cancelled=intent.status == "canceled")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from adapters.stripe import Stripe
+from metering.packing import canonical, digest
 
 
 class StripeCustomers:
@@ -15,7 +16,8 @@ class StripeCustomers:
         """Make a customer there for one of ours; returns its id. The same again within a day is the same one."""
         params: Any = {"name": name or customer, "metadata": {"taximeter_customer": customer}}
         params |= {"email": email} if email else {}
-        options: Any = {"idempotency_key": f"customer:{customer}:create"}
+        # Under another name it is another request, which Stripe would refuse under the same key.
+        options: Any = {"idempotency_key": f"customer:{customer}:{digest(canonical(params))}"}
         return self._stripe.call(lambda client: client.v1.customers.create(params, options)).id
 
     def default_method(self, customer: str) -> str | None:

@@ -7,6 +7,7 @@ charge at the most, and one credit for it.
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Inexact
 from typing import Any
 
 from adapters.attempts import attempt_put
@@ -85,6 +86,10 @@ class Attempting:
         method = self._live.stripe_customers.default_method(holder) if holder else None
         if method is None:
             return self._end(attempt, "failed", "no_payment_method")
+        try:
+            in_minor_units(attempt.charged, attempt.currency)
+        except Inexact:
+            return self._end(attempt, "failed", "amount_not_chargeable")
         return self._move(attempt, "creating", card_holder=holder, payment_method=method)
 
     def _create(self, attempt: Attempt) -> Attempt | None:
@@ -108,13 +113,14 @@ class Attempting:
 
         Nothing may be charged later on a payment that was given up; nor may one be given up that was made after all.
         """
-        if payment.outcome in ("open", "declined", "action_required"):
-            cancelled = self._live.payments.cancel(payment.id)
-            if not cancelled.cancelled:
-                payment = cancelled
+        if payment.outcome in ("open", "declined", "action_required") and not payment.cancelled:
+            after = self._live.payments.cancel(payment.id)
+            payment = payment if after.cancelled else after
+            if not after.cancelled and after.outcome != "succeeded":
+                return attempt  # a bank has it now, and will decide
         if payment.outcome == "succeeded":
             return self._end(attempt, "succeeded", None)
-        if payment.outcome == "processing" or not (payment.cancelled or cancelled.cancelled):
+        if payment.outcome == "processing":
             return attempt
         if payment.outcome == "action_required":
             return self._move(attempt, "linking", reason=payment.reason)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from adapters.payments import Payments
     from adapters.stripe import Stripe
     from adapters.stripe_customers import StripeCustomers
+    from adapters.stripe_invoice_payments import StripeInvoicePayments
     from adapters.stripe_invoices import StripeInvoices
     from adapters.stripe_pages import StripePages
 
@@ -199,6 +200,13 @@ class Live:
         from adapters.stripe_invoices import StripeInvoices  # noqa: PLC0415 - as above
 
         return StripeInvoices(self.stripe)
+
+    @cached_property
+    def stripe_invoice_payments(self) -> "StripeInvoicePayments":
+        """Payments of invoices."""
+        from adapters.stripe_invoice_payments import StripeInvoicePayments  # noqa: PLC0415 - as above
+
+        return StripeInvoicePayments(self.stripe)
 
     @cached_property
     def stripe_pages(self) -> "StripePages":

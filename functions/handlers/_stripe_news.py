@@ -43,7 +43,7 @@ def messages_of(event: Mapping[str, Any]) -> Iterator[tuple[str, Message]]:
     elif kind == "checkout.session" and customer and about.get("mode") == "setup":
         yield "TOP_UP", {"customer": customer, "page": identity}
     elif kind == "invoice" and written.get("taximeter_invoice"):
-        yield "COLLECT", {"stripe_invoice": identity}
+        yield "COLLECT", {"stripe_invoice": identity, **({"customer": customer} if customer else {})}
     elif kind in ("charge", "refund", "dispute") and isinstance(about.get("payment_intent"), str):
         # Whether it was a top-up's or an invoice's is known to Stripe: either looks.
         for queue in ("TOP_UP", "COLLECT"):

@@ -18,6 +18,7 @@ from billing.credits import CreditRequest
 from billing.settlement import Announcement
 from billing.wallet import Wallet, grant, revoke
 from handlers._adjusting import something_to_invoice
+from handlers._attempting import Attempting
 from handlers._live import Live
 from handlers._settling import View, settle_customer
 from metering.decimals import text
@@ -31,7 +32,8 @@ def take_back(payment: str, live: Live, now: int) -> None:
     """
     metadata = live.payments.read(payment).metadata
     customer, name = (metadata.get(f"taximeter_{kind}") for kind in ("customer", "top_up"))
-    bought = live.attempts.find(customer, name) if customer and name else None
+    # What is still open is settled first: else its credit would be granted after it was to be taken back.
+    bought = Attempting(live, now).go(customer, name) if customer and name else None
     if bought is None or bought.payment_intent != payment or bought.state != "succeeded":
         return
     returned = from_minor_units(live.payments.returned(payment), bought.currency)

@@ -27,7 +27,8 @@ def void_invoice(invoice: Invoice, live: Live, now: int, *, reissue: bool) -> In
     Doing it again changes nothing. A crash before the new invoice is made leaves its period due.
 
     Raises:
-        Conflict: `invoice_paid`, or `invoice_status` where it cannot be voided any more.
+        Conflict: `invoice_paid`; `invoice_status` where it cannot be voided any more; `invoice_carried` while its sum
+            stands on the Stripe invoice of another.
         Unavailable: others kept writing the wallet.
     """
 

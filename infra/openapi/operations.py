@@ -55,6 +55,7 @@ _MONEY, _INVOICES, _KEYS, _ABOUT = "Balance and credits", "Invoices", "API keys"
 _WEBHOOKS = "Webhooks"
 _PAGE = ("limit", "next")
 _OF = ("customer", "meter", "from", "to")
+_NOT_NOW = ("invoice_status", "invoice_carried")
 
 OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/events": Operation(_USAGE, "EventsAccepted", 202, body="Events", errors=(413, 503)),
@@ -135,11 +136,11 @@ OPERATIONS: Mapping[str, Operation] = {
         _INVOICES, "Invoice", conflicts=("period_open", "record_parked"), errors=(503,)
     ),
     "POST /v1/invoices/{name}/void": Operation(
-        _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", "invoice_status"), errors=(503,)
+        _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", *_NOT_NOW), errors=(503,)
     ),
-    "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
-    "POST /v1/invoices/{name}/mark_uncollectible": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
-    "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
+    "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
+    "POST /v1/invoices/{name}/mark_uncollectible": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
+    "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
     "GET /v1/webhook_endpoints": Operation(_WEBHOOKS, "WebhookEndpointRow", rows=True, query=_PAGE),
     "POST /v1/webhook_endpoints": Operation(
         _WEBHOOKS,

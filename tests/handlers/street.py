@@ -132,11 +132,10 @@ class Fragile(MemoryTable):
 
         return self._call(f"query {_word(first)}", found)
 
-    def put(self, put: Put) -> None:
-        self._call(f"put {_word(string(put.item, 'sk'))}", lambda: self._write([put]))
-
     def transact(self, puts: Sequence[Put]) -> None:
-        self._call(f"transact {_word(string(puts[0].item, 'sk'))}", lambda: self._write(puts))
+        """Write; one item alone is put, which is no transaction but writes the same."""
+        how = "transact" if len(puts) > 1 else "put"
+        self._call(f"{how} {_word(string(puts[0].item, 'sk'))}", lambda: self._write(puts))
 
     def delete(self, pk: str, sk: str) -> None:
         self._call(f"delete {_word(sk)}", lambda: super(Fragile, self).delete(pk, sk))
@@ -161,6 +160,10 @@ def _word(sort: str) -> str:
     return sort.partition("#")[0]
 
 
+_WORDS_OF_PATHS = {"payment_intents", "payment_methods", "invoice_payments", "add_lines", "mark_uncollectible"}
+"""Of Stripe's paths: what else has an underscore is an id."""
+
+
 class Line(Transport):
     """The line to Stripe, with whose calls somebody may interfere."""
 
@@ -170,7 +173,7 @@ class Line(Transport):
 
     def request(self, method: str, url: str, *args: Any, **more: Any) -> Any:
         path = urlsplit(url).path.removeprefix("/v1/").split("/")
-        said = "/".join(part for place, part in enumerate(path) if place % 2 == 0 or part == "sessions")
+        said = "/".join(part for part in path if "_" not in part or part in _WORDS_OF_PATHS)
         return self._street.interfere(
             f"Stripe {method} {said}", lambda: super(Line, self).request(method, url, *args, **more)
         )

@@ -115,7 +115,7 @@ ELSEWHERE = {
     "test_a_card_that_does_not_pay_is_told_once_tried_three_times_more_and_then_left_alone",
     "top_up.action_required": "test_top_up::test_a_page_on_which_nobody_pays_ends_and_none_is_made_again",
     "top_up.returned": "test_taking_back::test_what_remains_of_a_refunded_top_up_is_taken_back_once",
-    "invoice.payment_failed": "test_collect::test_a_card_that_does_not_pay_is_told_with_its_reason",
+    "invoice.payment_failed": "test_charging::test_a_declined_card_is_told_once_and_tried_again_on_a_schedule",
     "webhook_endpoint.disabled": "test_notify::test_an_endpoint_that_nothing_reached_for_days_is_disabled_and_told_of",
 }
 """Which test shows the types that need Stripe, or a user's server."""

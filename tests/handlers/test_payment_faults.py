@@ -1,4 +1,4 @@
-"""Every call that is made for a payment fails in every way, and each payment is made and credited once. Law 5.6.
+"""Every call that is made for a payment fails in every way, and each payment is made and credited once. Laws 5.6, 5.7.
 
 The table is generated: each flow is gone once without a fault, and every call of a table, a queue, the bus or Stripe
 that was made on the way is a row. So a new call is covered on the day it is added.
@@ -15,10 +15,13 @@ import stripe
 
 from adapters.items import ConditionFailed
 from handlers import collect, top_up
-from tests.handlers.payment_flows import FLOWS, Flow, begun, handle, hours_pass
+from tests.handlers import invoice_flows, payment_flows
+from tests.handlers.payment_flows import Flow, begun, handle, hours_pass
 from tests.handlers.street import Crash, Street, queue_record
 
 HANDLERS = {"TOP_UP": top_up, "COLLECT": collect}
+FLOWS = [*payment_flows.FLOWS, *invoice_flows.FLOWS]
+QUICK = (payment_flows.FLOWS[0], invoice_flows.FLOWS[0])
 
 
 class Lost(Exception):
@@ -135,7 +138,7 @@ def cases() -> Iterator[Any]:
                 if fault in OF_STRIPE_ALONE and not name.startswith("Stripe"):
                     continue
                 # In the quick suite: what moves money, or remembers it.
-                quick = flow is FLOWS[0] and name.split()[1] in ("put", "transact", "POST")
+                quick = flow in QUICK and name.split()[1] in ("put", "transact", "POST")
                 marks = () if quick else (pytest.mark.deep,)
                 yield pytest.param(flow, place, fault, id=f"{flow.name}, {place} {name}, {fault}", marks=marks)
 

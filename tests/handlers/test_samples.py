@@ -68,6 +68,17 @@ def announced(*kinds: str) -> Check:
     return lambda street, _: sorted(entry["DetailType"] for entry in street.bus_entries) == sorted(kinds)
 
 
+def asks_stripe(*calls: str) -> Check:
+    """Nothing comes of what Stripe says that is none of ours."""
+
+    def asked(street: Street, _: Any) -> bool:
+        assert street.stand_in
+        made = [each["endpoint"] for each in street.stand_in.read("requests")["data"]]
+        return made == list(calls) and not street.parked("unknown")
+
+    return asked
+
+
 PROMISES: dict[str, Check] = {
     "aggregate/damaged": parked("aggregate"),
     "aggregate/facts": wrote("Usage", "window", 1),
@@ -87,8 +98,11 @@ PROMISES: dict[str, Check] = {
     "authorize/known_key": lambda _, answer: answer["isAuthorized"] and "read" in answer["context"]["scopes"],
     "authorize/sending_events": lambda _, answer: answer["isAuthorized"],
     "authorize/unknown_key": lambda _, answer: answer == {"isAuthorized": False},
+    "collect/card_added": lambda street, _: not street.parked() and not street.queues["COLLECT"],
     "collect/finalized": parked("collect"),
-    "collect/stripe_invoice": lambda street, _: [i["function"] for i in street.parked("unknown")] == ["collect"],
+    "collect/refunded": asks_stripe("GET /v1/invoice_payments"),
+    "collect/retry": parked("collect"),
+    "collect/stripe_invoice": asks_stripe("GET /v1/invoices/{}"),
     "ingest/batch": status(202, '"accepted":3'),
     "ingest/cloud_event_batch": status(202, '"accepted":2'),
     "ingest/cloud_event_binary": status(202, '"accepted":1'),

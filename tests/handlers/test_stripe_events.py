@@ -38,6 +38,8 @@ def event(kind: str, **about: Any) -> dict[str, Any]:
         ),
         (event("invoice.paid", object="invoice", metadata={"taximeter_invoice": "i"}),
             [("COLLECT", {"stripe_invoice": "x_1"})]),
+        (event("invoice.paid", object="invoice", metadata={"taximeter_invoice": "i", "taximeter_customer": "acme"}),
+            [("COLLECT", {"stripe_invoice": "x_1", "customer": "acme"})]),
         (event("invoice.paid", object="invoice", metadata={}), []),
         (event("charge.refunded", object="charge", payment_intent="pi_1"), BOTH),
         (event("refund.failed", object="refund", payment_intent="pi_1"), BOTH),

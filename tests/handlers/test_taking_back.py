@@ -164,6 +164,23 @@ def test_a_refund_that_does_not_arrive_gives_the_credit_again(street: Street, st
     assert balance(street) == "30"
 
 
+def test_a_refund_that_is_heard_of_before_the_success_is_taken_back_all_the_same(
+    street: Street, stand_in: InProcess
+) -> None:
+    street.does("PATCH", "/v1/customers/acme", {"stripe_customer": stand_in.customer()[0]})
+    street.does("POST", "/v1/customers/acme/top_ups", {"id": "mine", "amount": "50"})
+    street.flow()
+    lost: Any = {"method": "POST", "path": "/v1/payment_intents/*/confirm", "drop": True, "processed": True}
+    stand_in.control("faults", lost)
+    street.deliver("TOP_UP")
+    (intent,) = stand_in.stripe.payment_intents.list().data
+    stand_in.stripe.refunds.create({"payment_intent": intent.id})
+    street.run("TOP_UP", [queue_record({"payment_intent": intent.id})])
+    assert balance(street) == "0"
+    street.deliver("TOP_UP")
+    assert balance(street) == "0"
+
+
 def test_a_payment_of_nobody_s_is_nothing(street: Street, stand_in: InProcess) -> None:
     intent = stand_in.stripe.payment_intents.create({"amount": 100, "currency": "usd"}).id
     stranger: Any = {"taximeter_customer": "nobody", "taximeter_top_up": "x"}

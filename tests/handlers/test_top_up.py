@@ -323,6 +323,34 @@ def test_what_stripe_refuses_for_good_fails_once_and_is_told(paying: Street) -> 
     assert len(paying.announced("top_up.failed")) == 1
 
 
+def test_an_amount_that_stripe_cannot_charge_fails_once_and_is_told(street: Street, stand_in: InProcess) -> None:
+    street.does("PUT", "/v1/plans/ariary", {"currency": "MGA", "items": []})
+    body = {"plan": "ariary", "stripe_customer": stand_in.customer()[0]}
+    street.does("PUT", "/v1/customers/rova", {**body, "top_up": {"threshold": "10", "amount": "50.50"}})
+    street.flow()
+    street.deliver("TOP_UP")
+    street.flow()
+    (row,) = street.does("GET", "/v1/customers/rova/top_ups")["rows"]
+    assert (row["status"], row["reason"]) == ("failed", "amount_not_chargeable")
+    assert not street.parked("rova")
+
+
+def test_a_payment_that_a_bank_has_yet_to_decide_waits_for_it(street: Street, stand_in: InProcess) -> None:
+    holder, method = stand_in.customer()
+    stand_in.control(f"payment_methods/{method}/slow", {})
+    street.does("PATCH", "/v1/customers/acme", {"stripe_customer": holder, "top_up": RULE})
+    street.flow()
+    street.deliver("TOP_UP")
+    days_pass(street, 2)
+    assert attempts(street) == [("confirming", None)]
+    (intent,) = stand_in.stripe.payment_intents.list().data
+    assert intent.status == "processing"
+    stand_in.control(f"payment_intents/{intent.id}/settle", {"succeeds": True})
+    hear(street)
+    assert attempts(street) == [("succeeded", None)]
+    assert charges(stand_in)[0] == 1
+
+
 def test_what_stripe_cannot_answer_now_is_put_back_with_growing_pauses(paying: Street, stand_in: InProcess) -> None:
     stand_in.control("faults", {"status": 429, "times": 4})
     paying.delays.clear()

@@ -62,12 +62,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "Undelivered": SEND,
         ANYTHING: {"GetMetricData"},
     },
-    "collect": {
-        "Ledger": SETTLE,
-        "Catalog": READ,
-        **SECRET,
-        "Collect": SEND | RECEIVE,
-    },
+    "collect": {**WALLETS, **SECRET, "Collect": SEND | RECEIVE},
     "stripe_webhook": {"Ledger": {"PutItem"}, **SECRET, "TopUp": SEND, "Collect": SEND},
     "stripe_events": {
         "Ledger": {"GetItem", "BatchGetItem", "PutItem"},
