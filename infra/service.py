@@ -49,5 +49,6 @@ class Service(Stack):
             functions=self.functions,
             consumers=self.pipeline.consumers,
             parking=[*self.pipeline.parking, *self.money.parking],
+            reading=[self.pipeline.ingest, self.api.api],
             dead_letters=self.messages.dead_letters,
         )

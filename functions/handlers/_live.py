@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from adapters.bus import Bus
-from adapters.catalog import Catalog
+from adapters.catalog import Catalog, Damaged
 from adapters.clock import StoredClock, real_now
 from adapters.dynamo import DynamoTable
 from adapters.events import Events
@@ -29,6 +29,7 @@ from adapters.revocations import Revocations
 from adapters.secrets import Secret
 from adapters.usage import Usage
 from adapters.watches import Watches
+from handlers._door import count, logger
 from metering.errors import Invalid
 from metering.events import Acceptance
 from metering.times import parse_duration, parse_time
@@ -61,7 +62,7 @@ class Live:
     @cached_property
     def catalog(self) -> Catalog:
         """What operators define, read anew each time."""
-        return Catalog(self.catalog_table)
+        return Catalog(self.catalog_table, _report)
 
     @cached_property
     def remembered(self) -> Remembered:
@@ -177,6 +178,12 @@ class Live:
             return parse_time(event.get("time"))
         except Invalid:
             return self.clock()
+
+
+def _report(damaged: Damaged) -> None:
+    """Tell of a customer that cannot be read, whoever came across it: its neighbours go on without a word."""
+    logger.error("a customer cannot be read", extra={"customer": damaged.customer, "reason": damaged.reason})
+    count("UnreadableCustomers")
 
 
 live = Live()

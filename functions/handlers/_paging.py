@@ -16,6 +16,8 @@ from metering.packing import canonical, digest
 
 # Lambda gives back at most 6 MB; a page ends before that, however large its rows are.
 _MOST_BYTES = 4 * 1024 * 1024
+# Nor does anybody wait for ever while rows are passed over.
+_MOST_PASSED_OVER = 1000
 
 
 def place() -> Any:  # noqa: ANN401 - whatever orders the rows of the list, as JSON
@@ -45,19 +47,25 @@ def _token(after: object) -> str:
     return base64.urlsafe_b64encode(canonical([_question(), after])).decode().rstrip("=")
 
 
-def page(placed: Iterable[tuple[object, Body]], beside: Body | None = None) -> Response[str]:
+def page(
+    placed: Iterable[tuple[object, Body | None]], beside: Body | None = None, most_passed_over: int = _MOST_PASSED_OVER
+) -> Response[str]:
     """Answer the first `limit` of these rows, each with its place; no more of them are computed than needed.
 
-    `beside` is what else each page says.
+    `beside` is what else each page says. A row that is None is passed over; after too many of them the page ends, with
+    a `next` that leads on.
     """
-    limit, size = query_limit(), 0
+    limit, size, passed_over = query_limit(), 0, 0
     rows: list[Body] = []
     after: object = None
     for where, row in placed:
-        size += len(json.dumps(row))
-        if len(rows) == limit or (rows and size > _MOST_BYTES):
+        size += len(json.dumps(row)) if row else 0
+        if len(rows) == limit or (rows and size > _MOST_BYTES) or passed_over == most_passed_over:
             return reply({**(beside or {}), "rows": rows, "next": _token(after)})
-        rows.append(row)
+        if row is None:
+            passed_over += 1
+        else:
+            rows.append(row)
         after = where
     return reply({**(beside or {}), "rows": rows, "next": None})
 
