@@ -5,7 +5,8 @@
 | period | `customer` | `period#start` |
 
 One that waits is listed in the index `due`; one that is concluded is kept as it left its wallet, with what was invoiced
-for it, so that late usage can be compared with that, and its invoice be voided.
+for it, so that late usage can be compared with that, and its invoice be voided. Of one whose customer began anew before
+anything was charged only the key is left; it is none any more.
 """
 
 from collections.abc import Iterator
@@ -47,13 +48,13 @@ class Periods:
     def concluded(self, customer: str, start: int) -> Concluded | None:
         """A period that has left its wallet; None for one that has not."""
         item = self._table.get(customer, _period_key(start))
-        return _read_concluded(item) if item and "due_at" not in item else None
+        return _read_concluded(item) if item and "data" in item else None
 
     def concluded_between(self, customer: str, start: int, end: int) -> list[Concluded]:
         """The periods that have left their wallet and touch [start, end), newest first."""
         found = []
         for item in self._table.query(customer, "period#", _period_key(end - 1), newest_first=True, page=2):
-            if "due_at" in item:
+            if "data" not in item:
                 continue
             concluded = _read_concluded(item)
             if start < concluded.period.end:
@@ -61,6 +62,17 @@ class Periods:
             elif concluded.period.start < concluded.period.end:
                 break
         return found
+
+    def starts(self, customer: str) -> Iterator[int]:
+        """Where the periods that have ended began, oldest first."""
+        for item in self._table.query(customer, "period#", "period#\U0010ffff"):
+            if "data" in item or "due_at" in item:
+                yield integer(item, "start")
+
+    def any_charged(self, customer: str) -> bool:
+        """Whether anything was charged for a period that has left its wallet, or an invoice was made of it."""
+        found = self._table.query(customer, "period#", "period#\U0010ffff")
+        return any("invoice" in item or Decimal(string(item, "invoiced")) for item in found if "data" in item)
 
     def invoices(self, customer: str) -> Iterator[tuple[int, str]]:
         """The starts of the periods of which invoices were made, newest first, each with its invoice's id."""
@@ -87,6 +99,11 @@ def _period_item(customer: str, start: int, due_at: int) -> Item:
 def due_period(customer: str, start: int, due_at: int) -> Put:
     """A period that is to be invoiced from an instant on."""
     return Put(_period_item(customer, start, due_at))
+
+
+def left_period(customer: str, start: int) -> Put:
+    """A period that is none any more: its customer begins anew, at another start or in another currency."""
+    return Put({"pk": customer, "sk": _period_key(start), "kind": "period", "start": start})
 
 
 def concluded_period(customer: str, concluded: Concluded) -> Put:

@@ -193,7 +193,7 @@ class Timeline:
         boundary = next_period(calendar, start).end
         return OpenPeriod(
             start=start,
-            end=self.account.first_split(start, boundary),
+            end=self.account.first_split(start, boundary, (change.plan, change.version)),
             boundary=boundary,
             whole_milliseconds=whole_period(calendar, start).length_milliseconds,
             plan=change.plan,
@@ -210,7 +210,7 @@ class Timeline:
             if change.splits and change.effective_at == start and not current:
                 fresh = self._opened(start)
                 period = replace(fresh, drawn=period.drawn, held=period.held)  # noqa: PLW2901 - the same one, anew
-            end = self.account.first_split(start, period.boundary)
+            end = self.account.first_split(start, period.boundary, (period.plan, period.version))
             self.books.periods[start] = replace(period, end=end)
 
     def _end_credits(self, instant: int, at: int | None) -> None:

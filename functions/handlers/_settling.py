@@ -110,7 +110,7 @@ def look(customer: str, live: Live, now: int, since: int | None = None) -> View:
     plans = {needed: live.remembered.plan(*needed) for needed in plans_needed(wallet, account)}
     measured = _measured(wallet, account, now, live, since) if account.plans else Measured()
     view = View(
-        live, account, plans, measured, max(now, wallet.settled_at), _unmoved(wallet), stored.due_at if stored else None
+        live, account, plans, measured, max(now, wallet.settled_at), unmoved(wallet), stored.due_at if stored else None
     )
     return replace(view, settlement=view.settle(wallet))
 
@@ -125,10 +125,11 @@ def view_of(customer: str, live: Live, now: int) -> View:
         return look(customer, live, now)
     except NoCurrency:
         account = live.catalog.account(customer)
-        return View(live, account, {}, Measured(), now, _unmoved(Wallet(account.customer.id, "", now)), None)
+        return View(live, account, {}, Measured(), now, unmoved(Wallet(account.customer.id, "", now)), None)
 
 
-def _unmoved(wallet: Wallet) -> Settlement:
+def unmoved(wallet: Wallet) -> Settlement:
+    """A wallet in which nothing happened, or what did is told elsewhere."""
     return Settlement(wallet, {}, (), (), (), (), None, None, changed=False)
 
 

@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from handlers import (
     _catalogue_routes,
+    _customer_routes,
     _document_routes,
     _event_routes,
     _explain_routes,
@@ -47,6 +48,7 @@ def not_found(_error: NotFoundError) -> Response[str]:
 # The modules have added their routes to the router as they were imported.
 ROUTES = (
     _catalogue_routes,
+    _customer_routes,
     _document_routes,
     _event_routes,
     _explain_routes,

@@ -74,7 +74,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "DELETE /v1/meters/{key}": Operation(_METERS, status=204, conflicts=("meter_in_use",)),
     "GET /v1/plans": Operation(_PLANS, "PlanAnswer", rows=True, query=_PAGE),
     "GET /v1/plans/{key}": Operation(_PLANS, "PlanAnswer", query=("version",)),
-    "PUT /v1/plans/{key}": Operation(_PLANS, "PlanAnswer", body="Plan", creates=True),
+    "PUT /v1/plans/{key}": Operation(_PLANS, "PlanAnswer", body="Plan", creates=True, conflicts=("plan_in_use",)),
     "DELETE /v1/plans/{key}": Operation(_PLANS, status=204, conflicts=("plan_in_use",)),
     "POST /v1/quotes": Operation(_PLANS, "Quote", body="QuoteRequest", errors=(404,)),
     "GET /v1/customers": Operation(_CUSTOMERS, "CustomerAnswer", rows=True, query=_PAGE),

@@ -103,6 +103,18 @@ def test_a_period_is_cut_by_changes_of_plan_and_by_ends_at_but_not_by_new_versio
     november = parse_time("2026-11-03T00:00:00Z"), parse_time("2026-12-01T00:00:00Z")
     december = parse_time("2026-12-01T00:00:00Z"), parse_time("2027-01-01T00:00:00Z")
 
-    assert ACCOUNT.first_split(*november) == parse_time("2026-11-20T00:00:00Z")
-    assert ACCOUNT.first_split(*december) == parse_time("2026-12-24T00:00:00Z")
-    assert ACCOUNT.first_split(december[0], december[0] + 1) == december[0] + 1
+    assert ACCOUNT.first_split(*november, ("basic", 1)) == parse_time("2026-11-20T00:00:00Z")
+    assert ACCOUNT.first_split(*december, ("pro", 7)) == parse_time("2026-12-24T00:00:00Z")
+    assert ACCOUNT.first_split(december[0], december[0] + 1, ("pro", 7)) == december[0] + 1
+
+
+def test_a_change_to_the_version_that_a_period_has_anyway_cuts_nothing() -> None:
+    november = parse_time("2026-11-03T00:00:00Z"), parse_time("2026-12-01T00:00:00Z")
+
+    assert ACCOUNT.first_split(*november, ("pro", 7)) == november[1]
+    later = Account(
+        ACCOUNT.customer, (*ACCOUNT.plans, PlanChange(ACCOUNT.plans[-1].effective_at, "pro", 8, splits=False))
+    )
+    # A newer version that holds from the same instant on is what the change brings.
+    assert later.first_split(*november, ("pro", 7)) == ACCOUNT.plans[-1].effective_at
+    assert later.first_split(*november, ("pro", 8)) == november[1]
