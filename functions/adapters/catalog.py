@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from adapters.items import Absent, ConditionFailed, Equals, Item, Put, Table, Value, integer, string
+from adapters.items import UNREADABLE, Absent, ConditionFailed, Equals, Item, Put, Table, Value, integer, string
 from billing.customers import Account, Customer, PlanChange
 from billing.plans import Plan, PlanVersion
 from metering.errors import NotFound, Unreadable
@@ -26,8 +26,6 @@ from metering.meters import Meter
 from metering.packing import digest
 
 _SHARDS = 16
-# What reading a damaged customer raises.
-_UNREADABLE = (AssertionError, ValueError, LookupError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +161,7 @@ class Catalog:
     def _account(self, item: Item) -> Account | Damaged:
         try:
             return _account(item)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             damaged = Damaged(string(item, "sk"), item.get("body"), _reason(error), _plans_in(item))
             self._report(damaged)
             return damaged
@@ -231,14 +229,14 @@ def _changes(body: Any) -> tuple[PlanChange, ...]:  # noqa: ANN401 - JSON has no
 
 
 def _plans_in(item: Item) -> tuple[PlanChange, ...]:
-    with suppress(*_UNREADABLE):
+    with suppress(*UNREADABLE):
         return _changes(json.loads(string(item, "body")))
     return ()
 
 
 def _as_read(item: Item | None) -> Account | Value | None:
     """A stored customer, or what is stored of one that cannot be read."""
-    with suppress(*_UNREADABLE):
+    with suppress(*UNREADABLE):
         return _account(item) if item else None
     return item.get("body") if item else None
 

@@ -13,12 +13,12 @@ sweep finds whatever a crash left.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from adapters.items import Absent, Equals, Item, Put, Table, binary, integer, string
+from adapters.items import Absent, Equals, Item, Key, Put, Table, binary, integer, readable, string
 from adapters.outbox import outbox_item
 from billing.invoices import Invoice, numbered
 from billing.periods import Period
@@ -47,8 +47,10 @@ _TIMES = ("finalized_at", "due_at", "paid_at")
 class Invoices:
     """Finalised invoices."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, report: Callable[[Item, Exception], None] = lambda _item, _error: None) -> None:
+        """`report` is told of each head that was to be listed and is damaged."""
         self._table = table
+        self._report = report
 
     def put_lines(self, invoice: Invoice) -> None:
         """Write the lines of an invoice, before the transaction that writes its head."""
@@ -125,21 +127,23 @@ class Invoices:
 
     def unnumbered(self, now: int, most: int) -> list[Invoice]:
         """Finalised invoices that have no number yet, oldest first."""
-        return [_read(item) for item in self._table.get_many(self._table.due("number", now, most))]
+        return self._listed(self._table.due("number", now, most))
 
     def uncollected(self, now: int, most: int) -> list[Invoice]:
         """Numbered invoices that have waited for Stripe for a quarter of an hour, oldest first."""
-        return [_read(item) for item in self._table.get_many(self._table.due("collect", now, most))]
+        return self._listed(self._table.due("collect", now, most))
 
     def uncredited(self, now: int, most: int) -> list[Invoice]:
         """Numbered invoices whose credit is still to be granted, oldest first."""
-        return [_read(item) for item in self._table.get_many(self._table.due("remainder", now, most))]
+        return self._listed(self._table.due("remainder", now, most))
 
     def overdue(self, now: int, most: int) -> list[Invoice]:
         """Finalised invoices that were to be paid by now and are not, longest overdue first."""
-        keys = [*self._table.due("overdue", now, most), *self._table.due("collect", now, most)]
-        found = [_read(item) for item in self._table.get_many(keys)]
+        found = self._listed([*self._table.due("overdue", now, most), *self._table.due("collect", now, most)])
         return [each for each in found if each.status == "finalized" and (each.due_at or now) < now]
+
+    def _listed(self, keys: Sequence[Key]) -> list[Invoice]:
+        return list(readable(self._table.get_many(keys), _read, self._report))
 
     def leave_to_others(self, invoice: Invoice) -> None:
         """Take an invoice that is not collected through Stripe off the list of those that wait for it.

@@ -5,10 +5,11 @@ rated with the whole of its period again, and the difference to what was invoice
 added up by events, so it does not matter how often or in which order anyone looked.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from itertools import count
 
 from billing.books import Books
 from billing.credits import Credit, CreditRequest
@@ -99,10 +100,15 @@ def granted(lines: Iterable[Line]) -> Decimal:
     return total(line.amount for line in lines if line.kind == "adjustment" and line.period is None)
 
 
-def remainder(start: int, amount: Decimal, reference: str) -> CreditRequest:
-    """The credit for what the adjustments on the invoice of a period left below zero."""
+def remainders(start: int, amount: Decimal, reference: str) -> Iterator[CreditRequest]:
+    """The credit for what the adjustments on the invoice of a period left below zero, under one id after the other.
+
+    Clients may have taken any of them for credits of their own.
+    """
     name = format_time(start).replace("-", "").replace(":", "")
-    return CreditRequest(id=f"adjustment:{name}", amount=amount, reference=reference)
+    for place in count(1):
+        again = f"-{place}" if place > 1 else ""
+        yield CreditRequest(id=f"adjustment:{name}{again}", amount=amount, reference=reference)
 
 
 def _adjustment_line(adjustment: Adjustment, timezone: str) -> Line:

@@ -16,7 +16,7 @@ from adapters.clock import StoredClock, real_now
 from adapters.dynamo import DynamoTable
 from adapters.events import Events
 from adapters.invoices import Invoices
-from adapters.items import Table
+from adapters.items import Item, Table
 from adapters.keys import Keys
 from adapters.lag import Lag
 from adapters.ledger import Ledger
@@ -92,7 +92,7 @@ class Live:
     @cached_property
     def ledger(self) -> Ledger:
         """What is owed."""
-        return Ledger(self.ledger_table)
+        return Ledger(self.ledger_table, _report_item)
 
     @cached_property
     def revocations(self) -> Revocations:
@@ -112,7 +112,7 @@ class Live:
     @cached_property
     def invoices(self) -> Invoices:
         """What was invoiced."""
-        return Invoices(self.ledger_table)
+        return Invoices(self.ledger_table, _report_item)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -184,6 +184,13 @@ def _report(damaged: Damaged) -> None:
     """Tell of a customer that cannot be read, whoever came across it: its neighbours go on without a word."""
     logger.error("a customer cannot be read", extra={"customer": damaged.customer, "reason": damaged.reason})
     count("UnreadableCustomers")
+
+
+def _report_item(item: Item, error: Exception) -> None:
+    """Tell of what a list goes on without; it is listed again, and told of again, until somebody mends it."""
+    what = {"customer": str(item.get("pk")), "item": str(item.get("sk")), "reason": type(error).__name__}
+    logger.error("an item cannot be read", extra=what)
+    count("ParkedRecords")
 
 
 live = Live()

@@ -178,8 +178,8 @@ def _written(schemas: Mapping[str, Schema]) -> dict[str, Schema]:
     customer = _without(schemas["Customer"], "id")
     customer["properties"]["plan_effective_at"] = {
         "anyOf": [{"$ref": f"{_REFERENCE}Quarter"}, {"type": "null"}],
-        "description": "From when `plan` holds: a change now unless told, not before the running period; a first plan from "
-        "`starts_at`, or then if that is later.",
+        "description": "From when `plan` holds: a change now unless told, and not before the running period; a first "
+        "plan from `starts_at`, or then if that is later.",
     }
     patch = deepcopy(customer)
     patch.pop("required", None)
