@@ -13,13 +13,13 @@ which something has to happen.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from adapters.items import Absent, ConditionFailed, Equals, Item, Put, Table, binary, integer, readable, string
+from adapters.items import Absent, ConditionFailed, Equals, Item, Put, Table, binary, integer, string
 from adapters.outbox import outbox_item
 from adapters.periods import due_period
 from adapters.shards import shard_of
@@ -48,10 +48,8 @@ class StoredWallet:
 class Ledger:
     """What is owed. Every write of a wallet is conditional on the version that it was computed from."""
 
-    def __init__(self, table: Table, report: Callable[[Item, Exception], None] = lambda _item, _error: None) -> None:
-        """`report` is told of each top-up that was to be listed and is damaged."""
+    def __init__(self, table: Table) -> None:
         self._table = table
-        self._report = report
 
     def wallet(self, customer: str) -> Wallet | None:
         """Read a wallet; None before its customer was first settled."""
@@ -179,7 +177,7 @@ class Ledger:
     def standing_attempts(self, until: int, most: int) -> list[Attempt]:
         """Open top-ups that stood still for a quarter of an hour, oldest first."""
         items = self._table.get_many(self._table.due("attempt", until, most))
-        return list(readable(items, read_attempt, self._report))
+        return [read_attempt(item) for item in items]
 
     def move_attempt(self, before: Attempt, after: Attempt) -> None:
         """Write an attempt's next state.

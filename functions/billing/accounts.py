@@ -192,6 +192,11 @@ def with_versions(account: Account, versions: Mapping[str, Sequence[PlanVersion]
     return replace(account, plans=tuple(changes))
 
 
+def reached(wallet: Wallet) -> int | None:
+    """The start of the running period, or the end of the last one where none runs: before it nothing changes."""
+    return wallet.running.start if wallet.running else wallet.opened_until
+
+
 def is_charged(wallet: Wallet) -> bool:
     """Whether anything is charged for the open periods of a wallet, or still to be for concluded ones."""
     return bool(wallet.debts or wallet.adjustments) or any(period.owed or period.drawn for period in wallet.periods)

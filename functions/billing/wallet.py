@@ -184,11 +184,6 @@ class Wallet:
         """The period that has not ended; None before the first one, and once the customer has ended."""
         return next((period for period in self.periods if not period.closed), None)
 
-    @property
-    def reached(self) -> int | None:
-        """The start of the running period, or the end of the last one where none runs: before it nothing changes."""
-        return self.running.start if self.running else self.opened_until
-
 
 def new_wallet(account: Account, now: int) -> Wallet:
     """A customer's first wallet, settled up to where its first period begins, or up to now if that lies ahead."""

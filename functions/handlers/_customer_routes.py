@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from adapters.catalog import Damaged
 from adapters.items import ConditionFailed
-from billing.accounts import NOTHING_YET, Standing, revise
+from billing.accounts import NOTHING_YET, Standing, reached, revise
 from billing.customers import Account, Customer, PlanChange, misfits
 from billing.fields import merge_patch
 from billing.plans import Plan
@@ -93,7 +93,7 @@ def _revised(
     standing = NOTHING_YET
     if wallet:
         funded, charged = live.ledger.is_funded(customer.id), was_charged(wallet, live)
-        standing = Standing(wallet.reached, charged=charged, granted=funded)
+        standing = Standing(reached(wallet), charged=charged, granted=funded)
     before = _left_of(stored, customer, wallet, live) if isinstance(stored, Damaged) else stored
     return revise(before, customer, plan, now, effective_at, standing)
 

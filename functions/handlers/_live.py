@@ -92,7 +92,7 @@ class Live:
     @cached_property
     def ledger(self) -> Ledger:
         """What is owed."""
-        return Ledger(self.ledger_table, _report_item)
+        return Ledger(self.ledger_table)
 
     @cached_property
     def revocations(self) -> Revocations:
