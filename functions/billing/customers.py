@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from pydantic import Field, JsonValue, StrictBool
+from pydantic import Field, StrictBool
 
 from billing.fields import (
     Amount,
@@ -13,6 +13,7 @@ from billing.fields import (
     CurrencyCode,
     Days,
     Instant,
+    Opaque,
     Percent,
     Positive,
     Text,
@@ -21,6 +22,7 @@ from billing.fields import (
     list_in,
     mapping_in,
     number_in,
+    unkept_numbers,
 )
 from billing.money import check_digits, minor_units
 from billing.periods import Calendar, PeriodUnit
@@ -64,7 +66,7 @@ class Customer(Written):
     id: Key
     name: Text = ""
     email: Text | None = None
-    address: dict[str, JsonValue] = Field(default_factory=dict)
+    address: Opaque = Field(default_factory=dict)
     tax_id: Text | None = None
     plan: Key | None = None
     currency: CurrencyCode | None = None
@@ -78,7 +80,7 @@ class Customer(Written):
     collection: Literal["none", "charge_automatically", "send_invoice"] = "none"
     days_until_due: Days = 30
     stripe_customer: Text | None = None
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    metadata: Opaque = Field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
     top_up: TopUpRule | None = None
 
@@ -89,6 +91,8 @@ class Customer(Written):
         for place, key in enumerate(keys):
             if isinstance(key, str) and key in keys[:place]:
                 yield ("alerts", place, "key"), f"another alert has the key {key}"
+        for name in ("address", "metadata"):
+            yield from unkept_numbers(written.get(name), (name,))
         starts_at, ends_at = instant_in(written.get("starts_at")), instant_in(written.get("ends_at"))
         if starts_at is not None and ends_at is not None and starts_at >= ends_at:
             yield ("ends_at",), f"must lie after `starts_at`, which is {format_time(starts_at)}"

@@ -52,13 +52,16 @@ def get_balance(customer: str) -> Response[str]:
 
 
 def _balance_exact(view: View) -> Fraction:
-    """The balance before the running period's lines are rounded, where credits pay all of them."""
+    """The balance before the running period's lines are rounded, where credits pay all of them.
+
+    What is not rounded to anything yet takes nothing from a balance that cannot go below zero.
+    """
     exact = Fraction(balance(view.wallet))
     for period in view.wallet.periods:
         lines = view.lines(period)
         if not period.closed and period.credits_applied + period.debt == period.owed:
             exact += Fraction(subtotal(lines)) - subtotal_exact(lines)
-    return exact
+    return exact if view.account.customer.prepaid_only else max(exact, Fraction(0))
 
 
 def _lately(view: View) -> Iterator[Entry]:

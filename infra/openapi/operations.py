@@ -124,13 +124,15 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/invoices/{name}.html": Operation(_INVOICES, "Page", kind="text/html"),
     "GET /v1/invoices/{name}.csv": Operation(_INVOICES, "Table", kind="text/csv"),
     "POST /v1/invoices/{name}/finalize": Operation(
-        _INVOICES, "Invoice", conflicts=("period_open", "record_parked"), errors=(503,)
+        _INVOICES, "Invoice", conflicts=("period_open", "record_parked", "nothing_to_invoice"), errors=(503,)
     ),
     "POST /v1/invoices/{name}/void": Operation(
         _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", "invoice_status"), errors=(503,)
     ),
-    "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
-    "POST /v1/invoices/{name}/mark_uncollectible": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
+    "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",), errors=(503,)),
+    "POST /v1/invoices/{name}/mark_uncollectible": Operation(
+        _INVOICES, "Invoice", conflicts=("invoice_status",), errors=(503,)
+    ),
     "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
     "GET /v1/api_keys": Operation(_KEYS, "ApiKeyRow", rows=True, query=_PAGE),
     "POST /v1/api_keys": Operation(_KEYS, "ApiKeyMade", 201, body="ApiKeyRequest", conflicts=("id_conflict",)),

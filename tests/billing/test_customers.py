@@ -1,11 +1,13 @@
 """What users may write about a customer, and which plan holds when."""
 
+import json
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from billing.customers import Account, Customer, PlanChange
+from metering.decimals import JsonNumber
 from metering.errors import Invalid
 from metering.faults import read_model
 from metering.times import parse_time
@@ -67,6 +69,26 @@ def test_times_are_cut_to_quarters_and_shown_in_utc() -> None:
     assert shown["starts_at"] == "2026-11-20T16:00:00Z"
     assert shown["tax_rate"] == "19"
     assert Customer.model_validate(shown) == customer
+
+
+def test_json_that_nobody_computes_with_comes_back_as_it_was_sent() -> None:
+    sent = '{"id": "acme", "metadata": {"a": [1.5, {"b": 2, "c": 1e3}], "d": "1.50"}, "address": {"geo": [-0.25]}}'
+    read = Customer.model_validate(json.loads(sent, parse_float=JsonNumber))
+
+    assert read.model_dump(mode="json").items() >= json.loads(sent).items()
+    assert Customer.model_validate(read.model_dump(mode="json")) == read
+
+
+def test_a_number_that_json_would_not_keep_is_refused_where_it_is() -> None:
+    written = {"x": [JsonNumber("0.12345678901234567"), JsonNumber("1e999")]}
+    deep: Any = JsonNumber("0.5")
+    for _ in range(5_000):
+        deep = [deep]
+
+    with pytest.raises(Invalid) as refused:
+        read_model(Customer, {"id": "acme", "metadata": written, "address": {"deep": deep}})
+
+    assert {fault.pointer for fault in refused.value.faults} == {"/metadata/x/0", "/metadata/x/1", "/address"}
 
 
 ACCOUNT = Account(
