@@ -76,6 +76,7 @@ class Api(Construct):
                 *settling(self._shared),
                 grants.on_table(data.catalog, "PutItem", "DeleteItem"),
                 grants.on_table(data.ledger, "DeleteItem"),
+                grants.on_due_index(data.ledger),
                 grants.on_table(data.events, "Query"),
                 grants.to_queue(self._messages.collect),
             ],

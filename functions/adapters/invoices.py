@@ -6,6 +6,7 @@
 | lines | `customer` | `lines#id#digest#chunk`: immutable, written before the head, which names their digest |
 | number | `numbers#prefix` | the number's count, eight digits |
 | counter | `numbers#prefix` | `counter` |
+| prefix | `numbers` | `prefix#prefix`: written with its first number |
 
 A finalised head without a number is listed in the index `due` under `number`, one whose credit is not granted yet
 under `remainder`, one that waits for Stripe under `collect`, and any other that is to be paid under `overdue`; so a
@@ -16,6 +17,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from adapters.items import Absent, Equals, Item, Key, Put, Table, binary, integer, readable, string
@@ -69,8 +71,8 @@ class Invoices:
         Raises:
             NotFound: there is no finalised invoice of that id.
         """
-        customer, _, _ = identity.rpartition(":")
-        item = self._table.get(customer, f"invoice#{identity}") if customer else None
+        customer, sort = _key(identity)
+        item = self._table.get(customer, sort) if customer else None
         if item is None:
             raise NotFound(f"there is no invoice {identity!r}")
         return _read(item)
@@ -96,25 +98,56 @@ class Invoices:
         ]
         return replace(head, lines=tuple(lines))
 
-    def id_of_number(self, prefix: str, number: str) -> str | None:
-        """The id of the invoice that has this number; None if none has."""
+    def named(self, prefix: str, name: str) -> str | None:
+        """The id of the finalised invoice that has this id or number; None if none has.
+
+        A number may have been given under an earlier prefix than the issuer's present one.
+        """
+        known = self._of_number(prefix, name) or (name if self.find(name) else None)
+        earlier = (self._of_number(each, name) for each in self.prefixes(prefix)[1:]) if known is None else ()
+        return next((identity for identity in earlier if identity), known)
+
+    def _of_number(self, prefix: str, number: str) -> str | None:
         count = number.removeprefix(prefix)
         if (count == number and prefix) or not (count.isascii() and count.isdigit() and len(count) <= 8):
             return None
         item = self._table.get(f"numbers#{prefix}", f"{int(count):08d}")
         return string(item, "invoice") if item else None
 
+    def prefixes(self, prefix: str) -> list[str]:
+        """Under which prefixes numbers were given: the issuer's present one, then any before it."""
+        given = [string(item, "prefix") for item in self._table.query("numbers")]
+        return [prefix, *(each for each in given if each != prefix)]
+
     def of_customer(self, customer: str) -> Iterator[Invoice]:
         """The finalised invoices of a customer, newest period first, without lines."""
         return map(_read, self._table.query(customer, "invoice#", "invoice#\U0010ffff", newest_first=True))
 
-    def all(self, prefix: str, before: str) -> Iterator[tuple[str, Invoice]]:
-        """Every numbered invoice, newest number first, each with the place to go on from."""
-        last = before or "9"
-        for item in self._table.query(f"numbers#{prefix}", "0", last, newest_first=True):
-            place = string(item, "sk")
-            if place != before:
-                yield place, self.head(string(item, "invoice"))
+    def all(self, prefix: str, before: Mapping[str, str], page: int) -> Iterator[tuple[dict[str, str], Invoice]]:
+        """Every numbered invoice, the last finalised first, whatever the issuer's prefix was, each with its place.
+
+        The numbers of each prefix come in their order. A place says how far those of each have come; they are read as
+        far as they are taken, `page` at once.
+        """
+        reached = dict(before)
+        ahead = {each: self._numbered(each, before.get(each, ""), page) for each in self.prefixes(prefix)}
+        waiting = {each: found for each, several in ahead.items() if (found := next(several, None))}
+        while waiting:
+            newest = max(waiting, key=lambda each: waiting[each][1].finalized_at or 0)
+            reached[newest], invoice = waiting.pop(newest)
+            yield dict(reached), invoice
+            if found := next(ahead[newest], None):
+                waiting[newest] = found
+
+    def _numbered(self, prefix: str, before: str, page: int) -> Iterator[tuple[str, Invoice]]:
+        numbers = self._table.query(f"numbers#{prefix}", "0", before or "9~", newest_first=True, page=page)
+        places = ((string(item, "sk"), _key(string(item, "invoice"))) for item in numbers if item["sk"] != before)
+        while several := dict(islice(places, page)):
+            heads = self._table.get_many(list(several.values()))
+            found = {(string(head, "pk"), string(head, "sk")): head for head in heads}
+            for place, key in several.items():
+                for invoice in readable([found[key]], _read, self._report):
+                    yield place, invoice
 
     def move(self, before: Invoice, after: Invoice, announcements: Sequence[Announcement], now: int) -> None:
         """Write a head's next state with what it announces, all or nothing.
@@ -175,6 +208,8 @@ class Invoices:
         given = integer(counter, "given") if counter else 0
         moved: Item = {"pk": partition, "sk": "counter", "kind": "counter", "given": given + len(waiting)}
         puts = [Put(moved, Equals("given", given if counter else None))]
+        if counter is None:
+            puts.append(Put({"pk": "numbers", "sk": f"prefix#{prefix}", "kind": "prefix", "prefix": prefix}))
         done = []
         for count, invoice in enumerate(waiting, given + 1):
             after = numbered(invoice, prefix, count)
@@ -225,6 +260,11 @@ def _item(invoice: Invoice) -> Item:
     if invoice.status == "finalized":
         return {**item, "due_shard": "overdue", "due_at": invoice.due_at or finalized_at}
     return item
+
+
+def _key(identity: str) -> Key:
+    """Where the head of an invoice of this id is kept; without a customer if it is none."""
+    return identity.rpartition(":")[0], f"invoice#{identity}"
 
 
 def _lines_key(invoice: Invoice) -> str:

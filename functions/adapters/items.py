@@ -64,6 +64,12 @@ class Table(Protocol):
     def due(self, shard: str, until: int, most: int) -> list[Key]:
         """Read from the index `due` the keys that are due by an instant, earliest first; a moment behind."""
 
+    def listed(self, shard: str, after: tuple[int, Key] | None, most: int) -> list[tuple[int, Key]]:
+        """Read all that the index `due` lists of a shard, earliest first, after an instant and key; a moment behind.
+
+        What is due at one instant comes in an order of the index's own, which stays.
+        """
+
     def put(self, put: Put) -> None:
         """Write an item; raises ConditionFailed."""
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from adapters.items import Item, Put, Table, binary, integer, string
-from adapters.shards import shard_of
+from adapters.shards import SHARDS, shard_of
 from billing.adjustments import Concluded
 from billing.packing import pack_period, unpack_period
 from metering.decimals import text
-from metering.times import format_time
+from metering.times import format_time, parse_time
 
 # Ended periods that are read at once: a page of a ledger seldom looks at more.
 _PAGE = 50
@@ -33,6 +33,16 @@ class EndedPeriod:
     due_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a period that waits stands in the index."""
+
+    shard: int
+    due_at: int
+    customer: str
+    sort: str
+
+
 class Periods:
     """The periods of customers that have ended."""
 
@@ -44,6 +54,20 @@ class Periods:
         keys = self._table.due(f"period#{shard:02d}", until, most)
         # The index may be a moment behind: what was concluded meanwhile is no longer due.
         return [_ended_period(item) for item in self._table.get_many(keys) if "due_at" in item]
+
+    def ended(self, after: Place | None, page: int) -> Iterator[tuple[Place, str, int]]:
+        """The periods that wait to be invoiced, those in their grace too: the place, customer and start of each.
+
+        Places have an order of their own, in which the earliest periods of a shard come first.
+        """
+        reached = (after.due_at, (after.customer, after.sort)) if after else None
+        for shard in range(after.shard if after else 0, SHARDS):
+            while found := self._table.listed(f"period#{shard:02d}", reached, page):
+                for due_at, (customer, sort) in found:
+                    start = parse_time(sort.removeprefix("period#"))
+                    yield Place(shard, due_at, customer, sort), customer, start
+                reached = found[-1]
+            reached = None
 
     def concluded(self, customer: str, start: int) -> Concluded | None:
         """A period that has left its wallet; None for one that has not."""

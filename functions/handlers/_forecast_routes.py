@@ -129,7 +129,7 @@ def _start_named(view: View, given: int | str) -> int:
         if isinstance(given, int):
             raise
     customer, invoices = view.account.customer.id, view.live.invoices
-    identity = invoices.id_of_number(str(view.live.issuer.get("invoice_prefix") or ""), given) or given
+    identity = invoices.named(view.live.invoice_prefix, given) or given
     for period in view.wallet.periods:
         if invoice_id(customer, period.start, period.issue) == identity:
             return period.start

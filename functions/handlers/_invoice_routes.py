@@ -1,6 +1,5 @@
 """Routes of invoices: reading them, and what people do to them. Contract: api.md, Reading and acting."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
@@ -11,8 +10,7 @@ from billing.invoices import Invoice, Status, invoice_id, moved
 from billing.settlement import Announcement
 from handlers import _live
 from handlers._live import Live
-from handlers._paging import page_of_stream
-from handlers._routes import Body, name_of, needs, query, read_body, reply, router
+from handlers._routes import name_of, needs, read_body, reply, router
 from handlers._settling import look, view_of
 from handlers._voiding import void_invoice
 from handlers.invoice import draft_of, finalize_period, is_due, number_invoices
@@ -34,37 +32,6 @@ def get_draft(customer: str) -> Response[str]:
     return reply(draft_of(view, view.running).as_json())
 
 
-@router.get("/v1/invoices")
-@needs("read")
-def list_invoices() -> Response[str]:
-    """Invoices without their lines, newest first: a customer's, drafts in grace included, or all numbered ones."""
-    status, customer = query("status"), query("customer")
-    rows = _of_customer(customer) if customer else _all()
-    return page_of_stream(rows, lambda row: not status or row["status"] == status)
-
-
-def _of_customer(customer: str) -> Iterator[Body]:
-    live = _live.live
-    view = view_of(name_of(customer), live, live.clock())
-    for period in reversed([period for period in view.wallet.periods if period.closed]):
-        if is_due(view, waiting := draft_of(view, period)):
-            yield _head(waiting)
-    yield from map(_head, view.live.invoices.of_customer(view.wallet.customer))
-
-
-def _all() -> Iterator[Body]:
-    for _, invoice in _live.live.invoices.all(_prefix(), ""):
-        yield _head(invoice)
-
-
-def _head(invoice: Invoice) -> Body:
-    return {name: value for name, value in invoice.as_json().items() if name != "lines"}
-
-
-def _prefix() -> str:
-    return str(_live.live.issuer.get("invoice_prefix") or "")
-
-
 def invoice_named(name: str) -> Invoice:
     """An invoice by id or number: finalised, or the draft of an open period.
 
@@ -72,7 +39,7 @@ def invoice_named(name: str) -> Invoice:
         NotFound: there is none.
     """
     live = _live.live
-    identity = live.invoices.id_of_number(_prefix(), name) or name
+    identity = live.invoices.named(live.invoice_prefix, name) or name
     try:
         return live.invoices.whole(identity)
     except NotFound:

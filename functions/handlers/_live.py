@@ -167,6 +167,11 @@ class Live:
         assert isinstance(issuer, dict)  # noqa: S101 - the template writes it
         return issuer
 
+    @property
+    def invoice_prefix(self) -> str:
+        """What the numbers of invoices begin with."""
+        return str(self.issuer.get("invoice_prefix") or "")
+
     @cached_property
     def clock(self) -> Callable[[], int]:
         """Milliseconds since 1970: the machine's, or on the local cloud the stored clock."""

@@ -17,7 +17,7 @@ from metering.packing import canonical, digest
 # Lambda gives back at most 6 MB; a page ends before that, however large its rows are.
 _MOST_BYTES = 4 * 1024 * 1024
 # Nor does anybody wait for ever while rows are passed over.
-_MOST_PASSED_OVER = 1000
+_MOST_LOOKED_AT = 2000
 
 
 def place() -> Any:  # noqa: ANN401 - whatever orders the rows of the list, as JSON
@@ -34,8 +34,13 @@ def place() -> Any:  # noqa: ANN401 - whatever orders the rows of the list, as J
     except (ValueError, TypeError):
         question, found = None, None
     if question != _question():
-        raise Invalid("`next` is not one that this API gave for this list")
+        raise not_ours()
     return found
+
+
+def not_ours() -> Invalid:
+    """What to raise for a `next` that is made up, or belongs to another list."""
+    return Invalid("`next` is not one that this API gave for this list")
 
 
 def _question() -> str:
@@ -48,24 +53,21 @@ def _token(after: object) -> str:
 
 
 def page(
-    placed: Iterable[tuple[object, Body | None]], beside: Body | None = None, most_passed_over: int = _MOST_PASSED_OVER
+    placed: Iterable[tuple[object, Body | None]], beside: Body | None = None, most_looked_at: int = _MOST_LOOKED_AT
 ) -> Response[str]:
     """Answer the first `limit` of these rows, each with its place; no more of them are computed than needed.
 
-    `beside` is what else each page says. A row that is None is passed over; after too many of them the page ends, with
-    a `next` that leads on.
+    `beside` is what else each page says. A row that is None is passed over; where `most_looked_at` rows were, the page
+    ends before its limit, with a `next` that leads on.
     """
-    limit, size, passed_over = query_limit(), 0, 0
+    limit, size = query_limit(), 0
     rows: list[Body] = []
     after: object = None
-    for where, row in placed:
+    for looked_at, (where, row) in enumerate(placed):
         size += len(json.dumps(row)) if row else 0
-        if len(rows) == limit or (rows and size > _MOST_BYTES) or passed_over == most_passed_over:
+        if len(rows) == limit or (rows and size > _MOST_BYTES) or looked_at == most_looked_at:
             return reply({**(beside or {}), "rows": rows, "next": _token(after)})
-        if row is None:
-            passed_over += 1
-        else:
-            rows.append(row)
+        rows += [row] if row else []
         after = where
     return reply({**(beside or {}), "rows": rows, "next": None})
 
@@ -91,5 +93,5 @@ def page_of_stream(
     after = place()
     rest = iter(rows)
     if after is not None and not any(row["id"] == after for row in rest):
-        raise Invalid("`next` is not one that this API gave for this list")
+        raise not_ours()
     return page(((row["id"], row) for row in rest if wanted(row)), beside)

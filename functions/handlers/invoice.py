@@ -137,12 +137,11 @@ def number_invoices(invoices: Sequence[Invoice], live: Live, now: int) -> None:
 
 def _number(pack: Sequence[Invoice], live: Live, now: int) -> None:
     """Number some invoices at once; where one of them hinders the others, one by one."""
-    prefix = str(live.issuer.get("invoice_prefix") or "")
 
     def give(*wanted: Invoice) -> None:
         for _ in range(_ATTEMPTS):
             with suppress(ConditionFailed):
-                live.invoices.give_numbers(prefix, wanted, now)
+                live.invoices.give_numbers(live.invoice_prefix, wanted, now)
                 return
 
     try:

@@ -70,6 +70,7 @@ MAY: dict[str, dict[str, set[str]]] = {
     "stripe_webhook": {**SECRET, "TopUp": SEND, "Collect": SEND},
     "api": {
         **WALLETS,
+        **DUE,
         "Catalog": READ | {"PutItem", "DeleteItem"},
         "Ledger": SETTLE | {"DeleteItem"},
         "Events": {"Query"},
