@@ -1,5 +1,6 @@
 """Invoices: a draft is computed whenever it is asked for; finalising freezes all but its status. Law 5.7."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -14,7 +15,7 @@ from billing.money import exact, round_money
 from billing.periods import Period
 from billing.rating import Line, subtotal
 from metering.decimals import text
-from metering.errors import Conflict
+from metering.errors import Conflict, Invalid
 from metering.packing import canonical, digest
 from metering.times import DAY, format_time, parse_time
 
@@ -30,6 +31,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     "void": frozenset(),
 }
 
+_IDENTITY = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z(?:-\d+)?", re.ASCII)
 _BILL_TO = ("name", "email", "address", "tax_id", "timezone")
 
 
@@ -129,6 +131,15 @@ def invoice_id(customer: str, start: int, issue: int = 0) -> str:
     written = format_time(start)
     again = f"-{issue + 1}" if issue else ""
     return f"{customer}:{written[:16].replace('-', '').replace(':', '')}Z{again}"
+
+
+def start_in(identity: str) -> int | None:
+    """Where the period of the invoice of this id starts; None for what is no id."""
+    found = _IDENTITY.fullmatch(identity.rpartition(":")[2])
+    try:
+        return parse_time("{}-{}-{}T{}:{}:00Z".format(*found.groups())) if found else None
+    except Invalid:
+        return None
 
 
 @exact

@@ -90,8 +90,8 @@ QUERY: Mapping[str, dict[str, Any]] = {
     "version": _query("version", "Which version; the newest unless told.", {"type": "integer", "minimum": 1}),
     "invoice_status": _query(
         "status",
-        "Only those. `draft` without a customer: the drafts in grace of all customers. A page of what is looked for may "
-        "end before its limit, also without a row, and go on with `next`.",
+        "Only those. `draft` without a customer: the drafts in grace of all customers. A page of what is looked for "
+        "may end before its limit, also without a row, and go on with `next`.",
         {"enum": ["draft", "finalized", "paid", "past_due", "void", "uncollectible"]},
     ),
     "whose": _query(
