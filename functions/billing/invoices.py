@@ -154,11 +154,14 @@ def draft(
 ) -> Invoice:
     """Add the lines up: tax once, on what credits leave (`rest`) or on everything (`subtotal`), rounded once.
 
+    What is granted as a credit is not taxed: on `subtotal` the tax of what was asked too much comes back.
+
     Nobody makes an invoice without lines, nor one for a `prepaid_only` customer; drafts are shown all the same.
     """
     customer = account.customer
     before_tax = subtotal(lines)
-    taxed = before_tax - credits_applied if customer.tax_on == "rest" else before_tax
+    usage = before_tax if customer.prepaid_only else before_tax - granted(lines)
+    taxed = before_tax - credits_applied if customer.tax_on == "rest" else usage
     tax = round_money(Fraction(taxed) * Fraction(customer.tax_rate) / 100, account.currency)
     return Invoice(
         id=invoice_id(customer.id, period.start, issue),

@@ -34,7 +34,8 @@ def get_balance(customer: str) -> Response[str]:
 
     `runs_out_at` is when the balance will be zero if the mean hourly draw of the last seven days (since the first draw
     if that is less long ago) goes on, with what expires and begins meanwhile, without top-ups and fees to come. It is
-    null where that cannot be said: nothing was drawn lately, nothing is left, or it is a year or more ahead.
+    null where that cannot be said: nothing was drawn lately, nothing is left, or it is a year or more ahead. Usage that
+    came late counts when it was drawn, so just after a bulk import it is too near.
     """
     live = _live.live
     view = view_of(name_of(customer), live, live.clock())

@@ -78,7 +78,7 @@ class View:
     def lines(self, period: OpenPeriod) -> tuple[Line, ...]:
         """The invoice lines of an open period as of now, with what earlier ones are adjusted by."""
         adjustments = adjustments_on(self.wallet, period.start)
-        return with_adjustments(self.rated(period), adjustments, self.account.customer.timezone)
+        return with_adjustments(self.rated(period), adjustments, self.account)
 
     def rated(self, period: OpenPeriod) -> tuple[Line, ...]:
         """What a period's own usage makes, as of now."""
