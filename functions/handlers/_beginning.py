@@ -27,15 +27,16 @@ def begin_anew(account: Account, live: Live, now: int) -> None:
     """Give up the periods of a wallet that are not those of its customer any more; doing it again changes nothing.
 
     Raises:
-        Conflict: `customer_in_use`, something has been charged for them.
+        Conflict: `customer_in_use`, something has been charged for them, or there is a credit in the other currency.
         Unavailable: others kept writing the wallet.
     """
     for _ in range(_ATTEMPTS):
         wallet = live.ledger.wallet(account.customer.id)
         if wallet is None or (ended := _given_up(wallet, account, live)) is None:
             return
-        if was_charged(wallet, live):
-            raise Conflict("something was charged meanwhile: start and currency are fixed", "customer_in_use")
+        stays = wallet.currency == account.currency
+        if was_charged(wallet, live) or (not stays and live.ledger.is_funded(wallet.customer)):
+            raise Conflict("something was charged or granted meanwhile", "customer_in_use")
         try:
             live.ledger.commit(unmoved(begun_anew(wallet, account)), now, live.grace_milliseconds, ended)
         except ConditionFailed:

@@ -1,6 +1,7 @@
 """Routes of customers: who they are, and on which plan. Contract: api.md, Catalogue."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
@@ -14,7 +15,7 @@ from billing.wallet import Wallet
 from handlers import _live
 from handlers._beginning import begin_anew, first_start, was_charged
 from handlers._live import Live
-from handlers._paging import page, place
+from handlers._paging import not_ours, page, place
 from handlers._routes import Body, name_of, named, needs, no_content, query_limit, read_body, reply, router
 from handlers._settling import settle_customer
 from metering.errors import Conflict, Invalid, NotFound
@@ -26,7 +27,10 @@ from metering.times import parse_time
 @needs("read")
 def list_customers() -> Response[str]:
     """All customers, in a fixed order that is not alphabetical; those that cannot be read are left out."""
-    found = _live.live.catalog.customers(place() or "", query_limit() + 1)
+    after = place()
+    if not isinstance(after, str | None):
+        raise not_ours()
+    found = _live.live.catalog.customers(after or "", query_limit() + 1)
     return page((name, _shown(account) if isinstance(account, Account) else None) for name, account in found)
 
 
@@ -132,7 +136,8 @@ def _follow(account: Account, stored: Account | Damaged | None, live: Live, now:
         begin_anew(account, live, now)
     except Conflict:
         if isinstance(stored, Account):
-            live.catalog.put_account(stored, account)
+            with suppress(ConditionFailed):  # whoever changed it since has had to deal with the same
+                live.catalog.put_account(stored, account)
         raise
     settle_customer(account.customer.id, live, now)
 

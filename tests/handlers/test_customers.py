@@ -292,6 +292,25 @@ def test_what_is_charged_meanwhile_is_not_begun_anew(street: Street, monkeypatch
     assert draft(street)["subtotal"] == "10"
 
 
+def test_a_credit_that_is_granted_meanwhile_keeps_its_currency(
+    open_street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    street = open_street
+    street.does("PUT", "/v1/customers/acme", {"plan": "serverless"})
+    put = street.catalog.put_account
+
+    def raced(*args: Any) -> None:
+        monkeypatch.setattr(street.catalog, "put_account", put)
+        street.does("POST", "/v1/customers/acme/credits", {"id": "c", "amount": "5"})
+        put(*args)
+
+    monkeypatch.setattr(street.catalog, "put_account", raced)
+    assert street.call("PUT", "/v1/customers/acme", {"plan": "euro"})[1]["code"] == "customer_in_use"
+    assert street.does("GET", "/v1/customers/acme")["plan"] == "serverless"
+    told = street.does("GET", "/v1/customers/acme/balance")
+    assert (told["balance"], told["currency"]) == ("5", "USD")
+
+
 def test_two_who_write_a_wallet_that_begins_anew_do_it_once(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     commit, failures = street.ledger.commit, [ConditionFailed("raced")] * 3
 
