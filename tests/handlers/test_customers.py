@@ -252,6 +252,9 @@ def test_a_start_moves_as_long_as_nothing_was_charged_though_periods_have_ended_
         (DECEMBER, "2027-01-01T00:00:00Z", "1"),
         ("2026-11-10T00:00:00Z", DECEMBER, "1"),
     ]
+    assert street.parked() == []
+    assert len(street.items("Ledger", "invoice")) == 2
+    assert street.call("PATCH", "/v1/customers/acme", {"name": "Acme"})[0] == 200
     assert street.does("GET", "/v1/customers/acme/balance")["balance"] == "3"
     status, answer = street.call("PATCH", "/v1/customers/acme", {"starts_at": DECEMBER})
     assert (status, answer["code"]) == (409, "customer_in_use")

@@ -254,6 +254,7 @@ def test_a_forgiven_period_is_invoiced_after_all_with_what_is_known_now(invoiced
     assert [each["number"] for each in invoiced.announced("invoice.voided")] == ["TX-000001"]
     say(invoiced, "void", AGAIN)
     assert say(invoiced, "void", reissue=True)[1]["reissued_as"] == AGAIN  # that one can be made anew, not this
+    assert invoiced.call("GET", f"/v1/invoices/{NOVEMBER}-3")[0] == 404
     assert say(invoiced, "void", AGAIN, reissue=True)[1]["reissued_as"] == f"{NOVEMBER}-3"
     invoiced.advance("2027-01-01T01:00:00Z")
     assert asked(invoiced) == 11.5 + 1
