@@ -9,8 +9,9 @@
 | prefix | `numbers` | `prefix#prefix`: written with its first number |
 
 A finalised head without a number is listed in the index `due` under `number`, one whose credit is not granted yet
-under `remainder`, one that waits for Stripe under `collect`, and any other that is to be paid under `overdue`; so a
-sweep finds whatever a crash left.
+under `remainder`, one whose collecting goes on by itself, or is to be ended at Stripe, under `collect` by that instant
+or the one from which it is past due, and any other that can become past due under `overdue`; so a sweep finds whatever
+a crash left.
 """
 
 import json
@@ -22,17 +23,17 @@ from typing import Any
 
 from adapters.items import Absent, Equals, Item, Key, Put, Table, binary, integer, readable, string
 from adapters.outbox import outbox_item
+from billing.collecting import STANDSTILL, read_collecting
 from billing.invoices import Invoice, numbered
 from billing.periods import Period
 from billing.settlement import Announcement
 from metering.decimals import text
 from metering.errors import NotFound
 from metering.packing import canonical, compress, unpack_json
-from metering.times import MINUTE, parse_time
+from metering.times import parse_time
 
 _LINES_PER_CHUNK = 500
 _NUMBERED_AT_ONCE = 30
-_STANDSTILL = 15 * MINUTE
 _AMOUNTS = (
     "subtotal",
     "credits_applied",
@@ -155,16 +156,27 @@ class Invoices:
         Raises:
             ConditionFailed: the head is no longer what was read.
         """
-        news = [Put(outbox_item(after.customer, each, now)) for each in announcements]
-        self._table.transact([move_put(before, after), *news])
+        self.move_all([(before, after)], announcements, now)
+
+    def move_all(
+        self, moves: Sequence[tuple[Invoice, Invoice]], announcements: Sequence[Announcement], now: int
+    ) -> None:
+        """Write the next states of several heads of a customer with what they announce, all or nothing.
+
+        Raises:
+            ConditionFailed: one of them is no longer what was read.
+        """
+        news = [Put(outbox_item(moves[0][1].customer, each, now)) for each in announcements]
+        self._table.transact([*(move_put(before, after) for before, after in moves), *news])
 
     def unnumbered(self, now: int, most: int) -> list[Invoice]:
         """Finalised invoices that have no number yet, oldest first."""
         return self._listed(self._table.due("number", now, most))
 
     def uncollected(self, now: int, most: int) -> list[Invoice]:
-        """Numbered invoices that have waited for Stripe for a quarter of an hour, oldest first."""
-        return self._listed(self._table.due("collect", now, most))
+        """Numbered invoices whose collecting is to go on by now, longest waiting first."""
+        found = self._listed(self._table.due("collect", now, most))
+        return [each for each in found if each.look_at is not None and each.look_at <= now]
 
     def uncredited(self, now: int, most: int) -> list[Invoice]:
         """Numbered invoices whose credit is still to be granted, oldest first."""
@@ -173,23 +185,10 @@ class Invoices:
     def overdue(self, now: int, most: int) -> list[Invoice]:
         """Finalised invoices that were to be paid by now and are not, longest overdue first."""
         found = self._listed([*self._table.due("overdue", now, most), *self._table.due("collect", now, most)])
-        return [each for each in found if each.status == "finalized" and (each.due_at or now) < now]
+        return [each for each in found if each.falls_due_at is not None and each.falls_due_at < now]
 
     def _listed(self, keys: Sequence[Key]) -> list[Invoice]:
         return list(readable(self._table.get_many(keys), _read, self._report))
-
-    def leave_to_others(self, invoice: Invoice) -> None:
-        """Take an invoice that is not collected through Stripe off the list of those that wait for it.
-
-        One that is past due is on no list any more: thousands of them would hide what follows.
-
-        Raises:
-            ConditionFailed: the head is no longer what was read.
-        """
-        item = {name: value for name, value in _item(invoice).items() if name not in {"due_shard", "due_at"}}
-        if invoice.status == "finalized":
-            item |= {"due_shard": "overdue", "due_at": invoice.due_at or 0}
-        self._table.put(Put(item, Equals("body", _body(invoice))))
 
     def give_numbers(self, prefix: str, invoices: Sequence[Invoice], now: int) -> list[Invoice]:
         """Number some invoices and announce them, in one transaction with the issuer's counter: no gap, no double.
@@ -255,11 +254,11 @@ def _item(invoice: Invoice) -> Item:
         return {**item, "due_shard": "number", "due_at": finalized_at}
     if invoice.credit_granted and invoice.credit is None:
         return {**item, "due_shard": "remainder", "due_at": finalized_at}
-    if invoice.status in {"finalized", "past_due"} and invoice.hosted_invoice_url is None:
-        return {**item, "due_shard": "collect", "due_at": finalized_at + _STANDSTILL}
-    if invoice.status == "finalized":
-        return {**item, "due_shard": "overdue", "due_at": invoice.due_at or finalized_at}
-    return item
+    due_at = invoice.falls_due_at
+    if invoice.look_at is not None:
+        late = invoice.look_at if due_at is None else max(due_at, finalized_at + STANDSTILL)
+        return {**item, "due_shard": "collect", "due_at": min(invoice.look_at, late)}
+    return item if due_at is None else {**item, "due_shard": "overdue", "due_at": due_at}
 
 
 def _key(identity: str) -> Key:
@@ -273,7 +272,10 @@ def _lines_key(invoice: Invoice) -> str:
 
 
 def _body(invoice: Invoice) -> str:
-    body = {**invoice.as_json(), "lines": [], "frozen": invoice.frozen}
+    body = {**invoice.kept_as_json(), "lines": [], "frozen": invoice.frozen}
+    collecting = invoice.collecting.as_json()
+    if collecting:
+        body["collecting"] = collecting
     return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 
@@ -286,6 +288,7 @@ def _read(item: Item) -> Invoice:
         "plan": (body["plan"]["key"], body["plan"]["version"]),
         "period": Period(parse_time(body["period"]["start"]), parse_time(body["period"]["end"])),
         "lines": (),
+        "collecting": read_collecting(body.get("collecting", {})),
     }
     return Invoice(**read)
 

@@ -17,7 +17,7 @@ from billing.customers import Account
 from billing.money import exact, round_money, total
 from billing.periods import Period, local_date
 from billing.rating import Line, subtotal
-from billing.wallet import Adjustment, OpenPeriod, Wallet
+from billing.wallet import Adjustment, OpenPeriod, OwedAgain, Wallet
 from metering.times import HOUR, floor, format_time
 
 
@@ -107,7 +107,8 @@ def _tax_returned(below: Decimal, account: Account) -> Decimal:
 
 def granted(lines: Iterable[Line]) -> Decimal:
     """What an invoice with these lines grants as a credit."""
-    return total(line.amount for line in lines if line.kind == "adjustment" and line.period is None)
+    of_none = (line for line in lines if line.period is None and line.credit is None)
+    return total(line.amount for line in of_none if line.kind == "adjustment")
 
 
 def remainders(start: int, amount: Decimal, reference: str) -> Iterator[CreditRequest]:
@@ -124,6 +125,24 @@ def remainders(start: int, amount: Decimal, reference: str) -> Iterator[CreditRe
 def _adjustment_line(adjustment: Adjustment, timezone: str) -> Line:
     first, last = local_date(timezone, adjustment.period), local_date(timezone, adjustment.end - 1)
     return _line(f"Adjustment of {first} to {last}", adjustment.amount, (adjustment.period, adjustment.end))
+
+
+@exact
+def owe_again(wallet: Wallet, credit: str, amount: Decimal) -> Wallet:
+    """Put what had been spent of a credit onto the running period, or onto the last one that is open."""
+    owing = wallet.running or wallet.periods[-1]
+    before = total(each.amount for each in owing.owed_again if each.credit == credit)
+    others = tuple(each for each in owing.owed_again if each.credit != credit)
+    after = replace(owing, owed_again=(*others, OwedAgain(credit, before + amount)))
+    return replace(wallet, periods=tuple(after if each is owing else each for each in wallet.periods))
+
+
+def owed_again_lines(period: OpenPeriod) -> tuple[Line, ...]:
+    """What a period is asked for because credits had been spent whose payments went back, without any discount."""
+    return tuple(
+        replace(_line("Usage paid by a top-up that was returned", each.amount, None), credit=each.credit)
+        for each in period.owed_again
+    )
 
 
 def _line(description: str, amount: Decimal, period: tuple[int, int] | None) -> Line:

@@ -32,6 +32,14 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class OwedAgain:
+    """What had been spent of a credit whose payment went back: owed with the period that ran when that was known."""
+
+    credit: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class OpenPeriod:
     """A period that still moves the wallet: the running one, or an ended one in grace.
 
@@ -47,6 +55,7 @@ class OpenPeriod:
         held: what came back for credits that have ended: only this period can draw it again.
         closed: its end has passed.
         issue: how often its invoice was voided to be made anew.
+        owed_again: what had been spent of credits whose payments went back while it ran.
     """
 
     start: int
@@ -60,6 +69,7 @@ class OpenPeriod:
     held: tuple[Draw, ...] = ()
     closed: bool = False
     issue: int = 0
+    owed_again: tuple[OwedAgain, ...] = ()
 
     @property
     def period(self) -> Period:

@@ -225,8 +225,10 @@ def _row(reading: _Reading, each: Explained) -> Body:
 
 
 def _adjusted(reading: _Reading, line: Mapping[str, Any]) -> Body:
-    """Of an adjustment, the period that it is for, and where that is explained, invoiced or not."""
+    """Of an adjustment, the period that it is for and where that is explained; or the credit that it asks for again."""
     period, customer = line.get("period"), reading.invoice.customer
+    if line.get("credit"):
+        return {"returned": {"credit": line["credit"], "top_ups": f"/v1/customers/{quote(customer)}/top_ups"}}
     if not period:
         return {}
     concluded = reading.live.periods.concluded(customer, parse_time(period["start"]))

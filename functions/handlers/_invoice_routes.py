@@ -1,12 +1,10 @@
 """Routes of invoices: reading them, and what people do to them. Contract: api.md, Reading and acting."""
 
-from contextlib import suppress
-
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from pydantic import StrictBool
 
 from adapters.items import ConditionFailed
-from billing.invoices import Invoice, Status, invoice_id, moved
+from billing.invoices import Invoice, Status, check_collectable, invoice_id, moved
 from billing.settlement import Announcement
 from handlers import _live
 from handlers._live import Live
@@ -132,11 +130,11 @@ def post_mark_uncollectible(name: str) -> Response[str]:
 @router.post("/v1/invoices/<name>/retry")
 @needs()
 def post_retry(name: str) -> Response[str]:
-    """Try again to collect what is due."""
+    """Try again to collect what is due; one that is held is collected by itself, with others that are."""
     invoice = _finalized(name)
-    if invoice.status not in {"finalized", "past_due"}:
-        raise Conflict(f"an invoice that is {invoice.status} is not collected", "invoice_status")
-    _live.live.queue("COLLECT").send([{"customer": invoice.customer, "invoice": invoice.id}])
+    check_collectable(invoice)
+    asked = {"customer": invoice.customer, "invoice": invoice.id, "retry": invoice.collecting.tries}
+    _live.live.queue("COLLECT").send([asked])
     return reply(invoice.as_json())
 
 
@@ -153,11 +151,14 @@ def _marked(name: str, status: Status, news: str | None) -> Response[str]:
     for _ in range(_ATTEMPTS):
         invoice, now = _finalized(name), live.clock()
         after = moved(invoice, status, now)
-        if after == invoice:
-            return reply(after.as_json())
-        with suppress(ConditionFailed):
-            live.invoices.move(invoice, after, _told(invoice, news), now)
-            return reply(after.as_json())
+        try:
+            if after != invoice:
+                live.invoices.move(invoice, after, _told(invoice, news), now)
+        except ConditionFailed:
+            continue
+        if after.look_at is not None:  # Stripe is to know; should this message be lost, the sweep finds what is left
+            live.queue("COLLECT").send([{"customer": after.customer, "invoice": after.id}])
+        return reply(after.as_json())
     raise Unavailable("the invoice is being changed by others")
 
 

@@ -7,13 +7,17 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from adapters.attempts import Attempts
 from adapters.bus import Bus
 from adapters.catalog import Catalog, Damaged
 from adapters.clock import StoredClock, real_now
+from adapters.deliveries import Deliveries
 from adapters.dynamo import DynamoTable
+from adapters.endpoints import Endpoints
 from adapters.events import Events
 from adapters.invoices import Invoices
 from adapters.items import Item, Table
@@ -27,15 +31,25 @@ from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
 from adapters.revocations import Revocations
 from adapters.secrets import Secret
+from adapters.stripe_events import SeenEvents, StripeEvents
 from adapters.usage import Usage
 from adapters.watches import Watches
+from adapters.webhooks import Webhooks
 from handlers._door import count, logger
 from metering.errors import Invalid
 from metering.events import Acceptance
 from metering.times import parse_duration, parse_time
 
 if TYPE_CHECKING:
-    from adapters.stripe import Payments
+    from adapters.payments import Payments
+    from adapters.stripe import Stripe
+    from adapters.stripe_customers import StripeCustomers
+    from adapters.stripe_invoice_payments import StripeInvoicePayments
+    from adapters.stripe_invoices import StripeInvoices
+    from adapters.stripe_pages import StripePages
+
+STRIPE_INTERVAL_SECONDS = Decimal("0.25")
+"""Between two calls of one worker: the five of a queue stay at 20 calls a second, below the 25 that Stripe allows."""
 
 
 @dataclass
@@ -95,6 +109,11 @@ class Live:
         return Ledger(self.ledger_table)
 
     @cached_property
+    def attempts(self) -> Attempts:
+        """What was tried to be bought."""
+        return Attempts(self.ledger_table)
+
+    @cached_property
     def revocations(self) -> Revocations:
         """What was taken back."""
         return Revocations(self.ledger_table)
@@ -125,20 +144,81 @@ class Live:
         return Watches(self.ledger_table)
 
     @cached_property
+    def endpoints(self) -> Endpoints:
+        """Who is told by webhook."""
+        return Endpoints(self.ledger_table)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """What was told to whom."""
+        return Deliveries(self.ledger_table)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Posts to users' servers; on the local cloud also to this machine."""
+        return Webhooks(loopback=self.environment.get("LOCAL_WEBHOOKS") == "loopback")
+
+    @cached_property
     def bus(self) -> Bus:
         """Where announcements go."""
         return Bus(self.setting("BUS_NAME"))
 
     @cached_property
-    def payments(self) -> "Payments":
+    def stripe(self) -> "Stripe":
         """Stripe; its SDK is imported here, by the functions that pay, and nowhere else."""
-        from adapters.stripe import Payments  # noqa: PLC0415 - a hundred milliseconds that other functions do not spend
+        from adapters.stripe import Pace, Stripe  # noqa: PLC0415 - a hundred milliseconds that others do not spend
 
-        return Payments(self.secret, self.environment.get("STRIPE_URL"))
+        url = self.environment.get("STRIPE_URL")
+        return Stripe(self.secret, url, None if url else Pace(STRIPE_INTERVAL_SECONDS))
+
+    @cached_property
+    def payments(self) -> "Payments":
+        """Payments of top-ups."""
+        from adapters.payments import Payments  # noqa: PLC0415 - as above
+
+        return Payments(self.stripe)
+
+    @cached_property
+    def stripe_customers(self) -> "StripeCustomers":
+        """Customers as Stripe knows them."""
+        from adapters.stripe_customers import StripeCustomers  # noqa: PLC0415 - as above
+
+        return StripeCustomers(self.stripe)
+
+    @cached_property
+    def stripe_events(self) -> StripeEvents:
+        """Events as Stripe lists them."""
+        return StripeEvents(self.stripe)
+
+    @cached_property
+    def seen_events(self) -> SeenEvents:
+        """Which of Stripe's events have been handed on."""
+        return SeenEvents(self.ledger_table)
+
+    @cached_property
+    def stripe_invoices(self) -> "StripeInvoices":
+        """Invoices as Stripe knows them."""
+        from adapters.stripe_invoices import StripeInvoices  # noqa: PLC0415 - as above
+
+        return StripeInvoices(self.stripe)
+
+    @cached_property
+    def stripe_invoice_payments(self) -> "StripeInvoicePayments":
+        """Payments of invoices."""
+        from adapters.stripe_invoice_payments import StripeInvoicePayments  # noqa: PLC0415 - as above
+
+        return StripeInvoicePayments(self.stripe)
+
+    @cached_property
+    def stripe_pages(self) -> "StripePages":
+        """Pages that Stripe hosts."""
+        from adapters.stripe_pages import StripePages  # noqa: PLC0415 - as above
+
+        return StripePages(self.stripe)
 
     @cached_property
     def secret(self) -> Secret:
-        """The Stripe key and webhook secrets."""
+        """The Stripe key and webhook secrets, and the key for signing our own webhooks."""
         return Secret(self.setting("STRIPE_SECRET_ARN"))
 
     def queue(self, name: str) -> Queue:

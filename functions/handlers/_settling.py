@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from adapters.items import ConditionFailed, Put
 from adapters.usage import Measured
 from billing.accounts import with_versions
-from billing.adjustments import adjustments_on, with_adjustments
+from billing.adjustments import adjustments_on, owed_again_lines, with_adjustments
 from billing.customers import Account, NoCurrency
 from billing.plans import Plan
 from billing.rating import Line, rate
@@ -81,9 +81,10 @@ class View:
         return with_adjustments(self.rated(period), adjustments, self.account)
 
     def rated(self, period: OpenPeriod) -> tuple[Line, ...]:
-        """What a period's own usage makes, as of now."""
+        """What a period is asked for by itself, as of now: for its usage, and for what was owed again in it."""
         plan = self.live.remembered.plan(period.plan, period.version)
-        return rate(plan, self.usage(period.start, period.end, None), period.share, over=period.end <= self.now)
+        usage = self.usage(period.start, period.end, None)
+        return (*rate(plan, usage, period.share, over=period.end <= self.now), *owed_again_lines(period))
 
     def next_due(self) -> int | None:
         """When to look again without new usage: while sessions run that is always, by an instant that stays."""

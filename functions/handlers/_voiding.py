@@ -28,7 +28,8 @@ def void_invoice(invoice: Invoice, live: Live, now: int, *, reissue: bool) -> In
     made leaves its period due.
 
     Raises:
-        Conflict: `invoice_paid`, or `invoice_status` where it cannot be voided any more.
+        Conflict: `invoice_paid`; `invoice_status` where it cannot be voided any more; `invoice_carried` while its sum
+            stands on the Stripe invoice of another.
         Unavailable: others kept writing the wallet.
     """
 

@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from handlers import (
     _catalogue_routes,
+    _credit_routes,
     _customer_routes,
     _document_routes,
     _event_routes,
@@ -15,11 +16,12 @@ from handlers import (
     _forecast_routes,
     _invoice_list_routes,
     _invoice_routes,
-    _money_routes,
     _quote_routes,
     _session_routes,
+    _top_up_routes,
     _usage_routes,
     _wallet_routes,
+    _webhook_routes,
 )
 from handlers._door import answer, logger, problem, refuse, status_of
 from handlers._routes import reply, router
@@ -49,6 +51,7 @@ def not_found(_error: NotFoundError) -> Response[str]:
 # The modules have added their routes to the router as they were imported.
 ROUTES = (
     _catalogue_routes,
+    _credit_routes,
     _customer_routes,
     _document_routes,
     _event_routes,
@@ -56,11 +59,12 @@ ROUTES = (
     _forecast_routes,
     _invoice_list_routes,
     _invoice_routes,
-    _money_routes,
     _quote_routes,
     _session_routes,
+    _top_up_routes,
     _usage_routes,
     _wallet_routes,
+    _webhook_routes,
 )
 app.include_router(router)
 app.exception_handler(TaximeterError)(tell)

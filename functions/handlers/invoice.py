@@ -196,10 +196,7 @@ def sweep(live: Live, now: int) -> None:
         with suppress(ConditionFailed):  # it has just moved on
             live.invoices.move(invoice, moved(invoice, "past_due", now), [], now)
     live.queue("TOP_UP").send(
-        [
-            {"customer": attempt.customer, "attempt": attempt.id}
-            for attempt in live.ledger.standing_attempts(now, _MOST_PER_SHARD)
-        ]
+        [{"customer": attempt.customer, "attempt": attempt.id} for attempt in live.attempts.due(now, _MOST_PER_SHARD)]
     )
     live.queue("COLLECT").send(
         [

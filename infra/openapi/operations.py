@@ -52,8 +52,10 @@ class Door:
 
 _METERS, _PLANS, _CUSTOMERS, _USAGE = "Meters", "Plans", "Customers", "Events and usage"
 _MONEY, _INVOICES, _KEYS, _ABOUT = "Balance and credits", "Invoices", "API keys", "About"
+_WEBHOOKS = "Webhooks"
 _PAGE = ("limit", "next")
 _OF = ("customer", "meter", "from", "to")
+_NOT_NOW = ("invoice_status", "invoice_carried")
 
 OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/events": Operation(_USAGE, "EventsAccepted", 202, body="Events", errors=(413, 503)),
@@ -111,6 +113,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/customers/{customer}/top_ups": Operation(
         _MONEY, "TopUpRow", body="TopUpRequest", creates=True, conflicts=("id_conflict", "top_up_open"), errors=(503,)
     ),
+    "POST /v1/customers/{customer}/top_ups/{top_up}/cancel": Operation(
+        _MONEY, "TopUpRow", conflicts=("top_up_state",), errors=(503,)
+    ),
+    "GET /v1/top_ups": Operation(_MONEY, "TopUpRow", rows=True, query=("top_up_status", *_PAGE)),
+    "POST /v1/customers/{customer}/payment_setup": Operation(
+        _MONEY, "PaymentPage", body="SetupRequest", conflicts=("conflict", "stripe_refused"), errors=(503,)
+    ),
     "POST /v1/customers/{customer}/what_if": Operation(
         _INVOICES, "Comparison", body="WhatIfRequest", conflicts=("currency_mismatch",)
     ),
@@ -127,19 +136,36 @@ OPERATIONS: Mapping[str, Operation] = {
         _INVOICES, "Invoice", conflicts=("period_open", "record_parked", "nothing_to_invoice"), errors=(503,)
     ),
     "POST /v1/invoices/{name}/void": Operation(
-        _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", "invoice_status"), errors=(503,)
+        _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", *_NOT_NOW), errors=(503,)
     ),
-    "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",), errors=(503,)),
-    "POST /v1/invoices/{name}/mark_uncollectible": Operation(
-        _INVOICES, "Invoice", conflicts=("invoice_status",), errors=(503,)
+    "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
+    "POST /v1/invoices/{name}/mark_uncollectible": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
+    "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
+    "GET /v1/webhook_endpoints": Operation(_WEBHOOKS, "WebhookEndpointRow", rows=True, query=_PAGE),
+    "POST /v1/webhook_endpoints": Operation(
+        _WEBHOOKS,
+        "WebhookEndpoint",
+        body="WebhookEndpointRequest",
+        creates=True,
+        conflicts=("id_conflict",),
+        errors=(503,),
     ),
-    "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
+    "GET /v1/webhook_endpoints/{endpoint}": Operation(_WEBHOOKS, "WebhookEndpoint", errors=(503,)),
+    "DELETE /v1/webhook_endpoints/{endpoint}": Operation(_WEBHOOKS, status=204),
+    "POST /v1/webhook_endpoints/{endpoint}/enable": Operation(_WEBHOOKS, "WebhookEndpointRow", errors=(503,)),
+    "GET /v1/webhook_endpoints/{endpoint}/deliveries": Operation(
+        _WEBHOOKS, "WebhookDelivery", rows=True, query=("delivery_status", *_PAGE)
+    ),
+    "POST /v1/webhook_endpoints/{endpoint}/deliveries/{delivery}/redeliver": Operation(
+        _WEBHOOKS, "WebhookDelivery", conflicts=("endpoint_disabled",), errors=(503,)
+    ),
     "GET /v1/api_keys": Operation(_KEYS, "ApiKeyRow", rows=True, query=_PAGE),
     "POST /v1/api_keys": Operation(_KEYS, "ApiKeyMade", 201, body="ApiKeyRequest", conflicts=("id_conflict",)),
     "DELETE /v1/api_keys/{key_id}": Operation(_KEYS, status=204),
     "GET /v1/health": Operation(_ABOUT, "Health"),
     "GET /v1/openapi.json": Operation(_ABOUT, "Document"),
     "GET /docs": Operation(_ABOUT, "Page", kind="text/html"),
+    "GET /payment/done": Operation(_ABOUT, "Page", kind="text/html"),
     "POST /v1/stripe/webhook": Operation(_ABOUT, "Received", body="StripeEvent", errors=(413,)),
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from billing import attempts, deliveries
 from billing.spans import SpanUnit
 from billing.statement import WindowUnit
 
@@ -94,6 +95,8 @@ QUERY: Mapping[str, dict[str, Any]] = {
         "may end before its limit, also without a row, and go on with `next`.",
         {"enum": ["draft", "finalized", "paid", "past_due", "void", "uncollectible"]},
     ),
+    "top_up_status": _query("status", "Only those.", {"enum": list(get_args(attempts.State))}),
+    "delivery_status": _query("status", "Only those.", {"enum": list(get_args(deliveries.State))}),
     "whose": _query(
         "customer", "Only those of this customer, drafts in grace among them; all that have numbers unless told.", _KEY
     ),
@@ -102,9 +105,12 @@ QUERY: Mapping[str, dict[str, Any]] = {
 _PATHS: Mapping[str, str] = {
     "key": "The key of a meter or plan.",
     "customer": "The id of a customer.",
+    "top_up": "The id of one of the customer's top-ups.",
     "credit": "The id of one of the customer's credits.",
     "name": "The id or the number of an invoice.",
     "key_id": "The id of an API key.",
+    "endpoint": "The id of a webhook endpoint.",
+    "delivery": "The id of one of its deliveries.",
 }
 
 

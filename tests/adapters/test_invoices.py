@@ -9,6 +9,7 @@ import pytest
 
 from adapters.invoices import Invoices, head_put
 from adapters.items import ConditionFailed, Put, Table
+from billing.collecting import Collecting
 from billing.invoices import Invoice, invoice_id, moved
 from billing.periods import Period
 from billing.settlement import Announcement
@@ -185,30 +186,86 @@ def test_a_head_moves_only_from_the_state_that_was_read_with_its_news(table: Tab
     assert invoices.whole(before.id).lines == invoice().lines
 
 
+def numbered_one(table: Table, **fields: Any) -> tuple[Invoices, Invoice]:
+    invoices = stored(table, invoice(**fields))
+    (numbered,) = invoices.give_numbers("TX-", [invoice(**fields)], START)
+    return invoices, numbered
+
+
 def test_what_waits_for_stripe_is_found_after_a_quarter_of_an_hour(table: Table) -> None:
-    invoices = stored(table, invoice())
-    (numbered,) = invoices.give_numbers("TX-", [invoice()], START)
+    invoices, numbered = numbered_one(table)
     due = (numbered.finalized_at or 0) + 15 * MINUTE
     assert invoices.uncollected(due - 1, 10) == []
     assert invoices.uncollected(due, 10) == [numbered]
-    linked = replace(numbered, stripe_invoice="in_1", hosted_invoice_url="https://invoice.example")
-    invoices.move(numbered, linked, [], START)
-    assert invoices.uncollected(due, 10) == []
+    waiting = replace(numbered, collecting=replace(numbered.collecting, stage="open", look_at=due + DAY))
+    invoices.move(numbered, waiting, [], START)
+    assert invoices.uncollected(due + DAY - 1, 10) == []
+    assert invoices.uncollected(due + DAY, 10) == [waiting]
 
 
-def test_what_is_not_collected_through_stripe_waits_for_it_no_longer(bench: Bench) -> None:
-    invoices = stored(bench.table, invoice())
-    (numbered,) = invoices.give_numbers("TX-", [invoice()], START)
-    before = bench.changes()
-    for _ in range(2):
-        invoices.leave_to_others(numbered)
-    assert bench.changes() == before + 1
-    assert invoices.uncollected(1 << 45, 10) == []
-    assert invoices.head(numbered.id) == numbered
+STAGES: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({"stage": "making", "look_at": 5}, "finalized", ["collect"]),
+    ({"stage": "others"}, "finalized", ["overdue"]),
+    ({"stage": "open"}, "finalized", ["overdue"]),
+    ({"stage": "held"}, "finalized", []),
+    ({"stage": "carried", "carried_by": "x"}, "finalized", []),
+    ({"stage": "open"}, "past_due", []),
+    ({"stage": "open", "look_at": 5}, "past_due", ["collect"]),
+    ({"stage": "lost"}, "past_due", []),
+    ({"stage": "open"}, "paid", ["collect"]),
+    ({"stage": "open", "closed": "paid"}, "paid", []),
+    ({"stage": "open", "closed": "uncollectible"}, "paid", ["collect"]),
+    ({"stage": "waiting"}, "void", []),
+    ({"stage": "held"}, "void", []),
+    ({"stage": "making"}, "void", ["collect"]),
+]
+
+
+@pytest.mark.parametrize(("state", "status", "lists"), STAGES, ids=str)
+def test_an_invoice_is_listed_only_where_something_becomes_of_it_by_itself(
+    bench: Bench, state: dict[str, Any], status: Any, lists: list[str]
+) -> None:
+    invoices, numbered = numbered_one(bench.table)
+    after = replace(numbered, status=status, collecting=Collecting(**state))
+    invoices.move(numbered, after, [], START)
+    found = [shard for shard in ("collect", "overdue", "number") if bench.table.due(shard, 1 << 45, 10)]
+    assert found == lists
+    assert invoices.head(numbered.id) == after
+
+
+def test_what_is_to_be_tried_again_much_later_is_past_due_in_time(table: Table) -> None:
+    due = invoice().finalized_at or 0
+    invoices, numbered = numbered_one(table, due_at=due)
+    later = replace(numbered, collecting=Collecting("open", look_at=due + 7 * DAY))
+    invoices.move(numbered, later, [], START)
+    assert invoices.overdue(due + 15 * MINUTE - 1, 10) == []
+    assert invoices.overdue(due + 15 * MINUTE, 10) == [later]
+    assert invoices.uncollected(due + 15 * MINUTE, 10) == []
+
+
+@pytest.mark.parametrize("stage", ["held", "carried"])
+def test_what_was_held_since_the_index_was_read_is_not_past_due(bench: Bench, stage: Any) -> None:
+    class Behind:
+        """The table, whose index still lists what is not to be listed any more."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(bench.table, name)
+
+        def due(self, *_: Any) -> Any:
+            return [(numbered.customer, f"invoice#{numbered.id}")]
+
+    invoices, numbered = numbered_one(bench.table)
+    assert Invoices(Behind()).overdue(1 << 45, 10) == [numbered]
+    invoices.move(numbered, replace(numbered, collecting=Collecting(stage, carried_by="x")), [], START)
+    assert Invoices(Behind()).overdue(1 << 45, 10) == []
+    assert Invoices(Behind()).uncollected(1 << 45, 10) == []
+
+
+def test_several_heads_move_at_once_or_not_at_all(table: Table) -> None:
+    invoices = stored(table, invoice(), invoice(1))
+    first, second = (invoices.head(each.id) for each in (invoice(), invoice(1)))
+    moves = [(each, moved(each, "paid", START)) for each in (first, second)]
+    invoices.move(second, moved(second, "void", START), [], START)
     with pytest.raises(ConditionFailed):
-        invoices.leave_to_others(replace(numbered, status="paid"))
-    assert invoices.overdue(1 << 45, 1) == [numbered]
-    late = moved(numbered, "past_due", START)
-    invoices.move(numbered, late, [], START)
-    invoices.leave_to_others(late)
-    assert bench.table.due("overdue", 1 << 45, 1) == []  # it would hide those that are not past due yet
+        invoices.move_all(moves, [], START)
+    assert invoices.head(first.id) == first

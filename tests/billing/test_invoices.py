@@ -30,6 +30,7 @@ FIELDS = {
     *("id", "number", "customer", "status", "plan", "currency", "period", "issuer", "bill_to", "lines", "subtotal"),
     *("credits_applied", "tax_rate", "tax", "total", "amount_due", "amount_refunded", "finalized_at", "due_at"),
     *("paid_at", "stripe_invoice", "hosted_invoice_url", "credit_granted", "credit", "reissued_as"),
+    *("held", "carried_by", "attempt_count", "payment_failure", "next_payment_attempt"),
 }
 ISSUER: dict[str, JsonValue] = {"name": "Us", "address": {"city": "Berlin"}, "tax_id": "DE1"}
 

@@ -163,6 +163,7 @@ LISTS = [
     "/v1/plans",
     "/v1/customers",
     "/v1/api_keys",
+    "/v1/webhook_endpoints",
     "/v1/customers/c1/credits",
     "/v1/customers/c1/ledger",
 ]
@@ -175,6 +176,7 @@ def test_every_list_is_paged_and_its_next_is_opaque(street: Street, path: str) -
         street.does("PUT", f"/v1/plans/{name}", {"currency": "USD"})
         street.does("PUT", f"/v1/customers/{name}", {"plan": "c1"})
         street.does("POST", "/v1/api_keys", {"id": name, "scopes": ["read"]})
+        street.does("POST", "/v1/webhook_endpoints", {"id": name, "url": "https://example.com/", "events": "*"})
         street.does("POST", "/v1/customers/c1/credits", {"id": name, "amount": "1"})
     whole = street.does("GET", path)
     assert len(whole["rows"]) >= 4
