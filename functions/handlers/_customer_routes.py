@@ -82,7 +82,15 @@ def _write(name: str, body: Body, stored: Account | Damaged | None) -> Response[
         _follow(account, stored, live, now)
     if account.customer.ends_at is not None and not account.plans:
         live.watches.watch(name, now)  # no wallet is due then, and what runs has to end
+    if _pays_otherwise(account, stored):
+        live.queue("COLLECT").send([{"customer": name, "card_added": True}])
     return reply(_shown(account), created=stored is None)
+
+
+def _pays_otherwise(account: Account, stored: Account | Damaged | None) -> bool:
+    """Whether a customer is another one at Stripe now, with whose card all that is unpaid is to be tried."""
+    holder = account.customer.stripe_customer
+    return holder is not None and isinstance(stored, Account) and holder != stored.customer.stripe_customer
 
 
 def _revised(

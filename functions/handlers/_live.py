@@ -111,7 +111,7 @@ class Live:
     @cached_property
     def attempts(self) -> Attempts:
         """What was tried to be bought."""
-        return Attempts(self.ledger_table)
+        return Attempts(self.ledger_table, _report_item)
 
     @cached_property
     def revocations(self) -> Revocations:

@@ -1,6 +1,6 @@
 """Payments from end to end at a real Stripe sandbox: what the stand-in shows is shown there, too.
 
-`pytest` goes through them with the stand-in; with a key in STRIPE_SANDBOX_KEY, `pytest -m sandbox` goes to the real one.
+`pytest` goes through them with the stand-in; `pytest -m sandbox`, with a key in STRIPE_SANDBOX_KEY, with the real one.
 """
 
 import os
