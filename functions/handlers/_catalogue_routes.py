@@ -13,7 +13,7 @@ from billing.fields import merge_patch
 from billing.plans import Plan, misfits
 from handlers import _live
 from handlers._live import Live
-from handlers._paging import page, page_of_all, place
+from handlers._paging import NAME, page, page_of_all, place
 from handlers._routes import (
     Body,
     meter_named,
@@ -158,7 +158,7 @@ def delete_plan(key: str) -> Response[str]:
 @needs("read")
 def list_customers() -> Response[str]:
     """All customers, in a fixed order that is not alphabetical."""
-    accounts = _live.live.catalog.customers(place() or "", query_limit() + 1)
+    accounts = _live.live.catalog.customers(place(NAME) or "", query_limit() + 1)
     return page((account.customer.id, _account_shown(account)) for account in accounts)
 
 

@@ -17,8 +17,9 @@ _TIME = re.compile(
 )
 _DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d)", re.ASCII)
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-# Instants that both RFC 3339 and every arithmetic on them (time zones, periods) can carry.
-_FIRST, _LAST = 0, 253_370_764_800_000  # 1970-01-01, 9999-01-01
+BEYOND = 253_370_764_800_000
+"""9999-01-01: instants from 1970 on and before it both RFC 3339 and all that is computed from them can carry."""
+
 # Longer ones are slips of the pen, and an instant so far ahead would have more digits than its place in a key.
 _LONGEST = 36_500 * DAY
 
@@ -32,7 +33,7 @@ def parse_time(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise Invalid("must be an RFC 3339 time with an offset, or epoch milliseconds")
     instant = value if isinstance(value, int) else _from_text(value)
-    if not _FIRST <= instant < _LAST:
+    if not 0 <= instant < BEYOND:
         raise Invalid("must lie between the years 1970 and 9998")
     return instant
 

@@ -66,7 +66,11 @@ OPERATIONS: Mapping[str, Operation] = {
         errors=(404,),
     ),
     "GET /v1/sessions": Operation(
-        _USAGE, "SessionRow", rows=True, query=(*_OF, "session_status", *_PAGE), errors=(404,)
+        _USAGE,
+        "SessionRow",
+        rows=True,
+        query=("customer", "session_meter", "from", "to", "session_status", *_PAGE),
+        errors=(404,),
     ),
     "GET /v1/meters": Operation(_METERS, "MeterAnswer", rows=True, query=_PAGE),
     "GET /v1/meters/{key}": Operation(_METERS, "MeterAnswer"),
