@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.dynamo import available
+from adapters.availability import available
 from adapters.items import Item, string
 from handlers import _live
 from handlers._door import answer, body_of, refuse
@@ -88,7 +88,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     except TaximeterError as error:
         return refuse(error)
     told = {"accepted": accepted, "rejected": [rejection.as_json() for rejection in rejections]}
-    if accepted or not rejections:
+    if accepted:
         return answer(202, told)
     if any(rejection.code == "retry" for rejection in rejections):
         return answer(503, {"status": 503, "code": "retry", "detail": "send it again", **told}, {"retry-after": "1"})

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from adapters.availability import available
 from adapters.clock import real_now
 from handlers import _live
 from handlers._door import answer, body_of, header, refuse
@@ -47,19 +48,23 @@ def route(event: dict[str, Any], live: Live) -> None:
         live.queue("COLLECT").send([{"stripe_invoice": identity}])
 
 
+def _take(event: dict[str, Any], live: Live) -> None:
+    body = body_of(event, _MOST_BYTES)
+    secrets = live.secret.stripe_webhook_secrets()
+    # Stripe signs with the real time, also on a local cloud whose clock was moved.
+    check_signature(body, header(event, "stripe-signature"), secrets, real_now() // 1000)
+    try:
+        message = json.loads(body)
+    except ValueError:
+        raise Invalid("the body is not JSON") from None
+    route(message if isinstance(message, dict) else {}, live)
+
+
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """HTTP API, payload format 2.0."""
-    live = _live.live
     try:
-        body = body_of(event, _MOST_BYTES)
-        secrets = live.secret.stripe_webhook_secrets()
-        # Stripe signs with the real time, also on a local cloud whose clock was moved.
-        check_signature(body, header(event, "stripe-signature"), secrets, real_now() // 1000)
-        try:
-            message = json.loads(body)
-        except ValueError:
-            raise Invalid("the body is not JSON") from None
-        route(message if isinstance(message, dict) else {}, live)
+        with available():
+            _take(event, _live.live)
     except TaximeterError as error:
         return refuse(error)
     return answer(200, {"received": True})

@@ -180,7 +180,7 @@ def _responses(route: Route, operation: Operation) -> Iterator[tuple[str, Schema
 
 
 def _statuses(route: Route, operation: Operation) -> set[int]:
-    keyed = {400, 401, 403, 429, 500} if route.scopes is not None else {429, 500}
+    keyed = {400, 401, 403, 429, 500, 503} if route.scopes is not None else {429, 500}
     named = {404} if "{" in route.path and route.method != "PUT" else set()
     bodied = {400, 413} if operation.body else set()
     return keyed | named | bodied | set(operation.errors) | ({409} if operation.conflicts else set())

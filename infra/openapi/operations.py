@@ -56,7 +56,7 @@ _PAGE = ("limit", "next")
 _OF = ("customer", "meter", "from", "to")
 
 OPERATIONS: Mapping[str, Operation] = {
-    "POST /v1/events": Operation(_USAGE, "EventsAccepted", 202, body="Events", errors=(413, 503)),
+    "POST /v1/events": Operation(_USAGE, "EventsAccepted", 202, body="Events", errors=(413,)),
     "GET /v1/events": Operation(_USAGE, "EventRow", rows=True, query=(*_OF, "where", "without", *_PAGE), errors=(404,)),
     "GET /v1/usage": Operation(
         _USAGE,
@@ -89,31 +89,29 @@ OPERATIONS: Mapping[str, Operation] = {
         body="Customer",
         creates=True,
         conflicts=("customer_in_use", "currency_mismatch", "conflict"),
-        errors=(503,),
     ),
     "PATCH /v1/customers/{customer}": Operation(
         _CUSTOMERS,
         "CustomerAnswer",
         body="CustomerPatch",
         conflicts=("customer_in_use", "currency_mismatch", "conflict"),
-        errors=(503,),
     ),
     "DELETE /v1/customers/{customer}": Operation(_CUSTOMERS, status=204, conflicts=("customer_in_use",)),
     "GET /v1/customers/{customer}/balance": Operation(_MONEY, "Balance"),
     "GET /v1/customers/{customer}/access": Operation(_MONEY, "Access"),
     "GET /v1/customers/{customer}/credits": Operation(_MONEY, "CreditRow", rows=True, query=_PAGE),
     "POST /v1/customers/{customer}/credits": Operation(
-        _MONEY, "CreditRow", body="CreditRequest", creates=True, conflicts=("id_conflict",), errors=(503,)
+        _MONEY, "CreditRow", body="CreditRequest", creates=True, conflicts=("id_conflict",)
     ),
     "POST /v1/customers/{customer}/credits/{credit}/revoke": Operation(
-        _MONEY, "Revocation", body="RevocationRequest", creates=True, conflicts=("id_conflict",), errors=(503,)
+        _MONEY, "Revocation", body="RevocationRequest", creates=True, conflicts=("id_conflict",)
     ),
     "GET /v1/customers/{customer}/ledger": Operation(
         _MONEY, "LedgerLine", rows=True, query=("ledger_window", "ledger_timezone", *_PAGE)
     ),
     "GET /v1/customers/{customer}/top_ups": Operation(_MONEY, "TopUpRow", rows=True, query=_PAGE),
     "POST /v1/customers/{customer}/top_ups": Operation(
-        _MONEY, "TopUpRow", body="TopUpRequest", creates=True, conflicts=("id_conflict", "top_up_open"), errors=(503,)
+        _MONEY, "TopUpRow", body="TopUpRequest", creates=True, conflicts=("id_conflict", "top_up_open")
     ),
     "POST /v1/customers/{customer}/what_if": Operation(
         _INVOICES, "Comparison", body="WhatIfRequest", conflicts=("currency_mismatch",)
@@ -127,11 +125,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/invoices/{name}/explain": Operation(_INVOICES, "Explanation", query=_PAGE),
     "GET /v1/invoices/{name}.html": Operation(_INVOICES, "Page", kind="text/html"),
     "GET /v1/invoices/{name}.csv": Operation(_INVOICES, "Table", kind="text/csv"),
-    "POST /v1/invoices/{name}/finalize": Operation(
-        _INVOICES, "Invoice", conflicts=("period_open", "record_parked"), errors=(503,)
-    ),
+    "POST /v1/invoices/{name}/finalize": Operation(_INVOICES, "Invoice", conflicts=("period_open", "record_parked")),
     "POST /v1/invoices/{name}/void": Operation(
-        _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", "invoice_status"), errors=(503,)
+        _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", "invoice_status")
     ),
     "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
     "POST /v1/invoices/{name}/mark_uncollectible": Operation(_INVOICES, "Invoice", conflicts=("invoice_status",)),
@@ -142,7 +138,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/health": Operation(_ABOUT, "Health"),
     "GET /v1/openapi.json": Operation(_ABOUT, "Document"),
     "GET /docs": Operation(_ABOUT, "Page", kind="text/html"),
-    "POST /v1/stripe/webhook": Operation(_ABOUT, "Received", body="StripeEvent", errors=(413,)),
+    "POST /v1/stripe/webhook": Operation(_ABOUT, "Received", body="StripeEvent", errors=(413, 503)),
 }
 
 DOORS: Mapping[str, Door] = {
