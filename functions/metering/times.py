@@ -25,17 +25,28 @@ _LONGEST = 36_500 * DAY
 
 
 def parse_time(value: object) -> int:
-    """Read RFC 3339 with an offset, or integer epoch milliseconds; digits below a millisecond are cut.
+    """Read an instant that can be computed with: see `parse_any_time`.
 
     Raises:
-        Invalid: it is neither, or lies outside the years 1970 to 9998.
+        Invalid: it is none, or lies outside the years 1970 to 9998.
     """
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise Invalid("must be an RFC 3339 time with an offset, or epoch milliseconds")
-    instant = value if isinstance(value, int) else _from_text(value)
+    instant = parse_any_time(value)
     if not 0 <= instant < BEYOND:
         raise Invalid("must lie between the years 1970 and 9998")
     return instant
+
+
+def parse_any_time(value: object) -> int:
+    """Read RFC 3339 with an offset, or integer epoch milliseconds; digits below a millisecond are cut.
+
+    It may lie at any time, so that who looks at it can say that it is too early or too late.
+
+    Raises:
+        Invalid: it is neither.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise Invalid("must be an RFC 3339 time with an offset, or epoch milliseconds")
+    return value if isinstance(value, int) else _from_text(value)
 
 
 def _from_text(written: str) -> int:

@@ -83,8 +83,8 @@ def asked_of(place: "Place", since: str, until: str, customer: str, meter: str, 
     from metering.times import HOUR, floor  # noqa: PLC0415 - see the module's docstring
     from taximeter.replaying.run import Asked, too_old  # noqa: PLC0415 - the same
 
-    start, wanted = _interval(since, until)
-    end = min(wanted, floor(place.now, HOUR) + 2 * HOUR)
+    start, written_end = _interval(since, until)
+    end = min(written_end, floor(place.now, HOUR) + 2 * HOUR)
     if start >= end:
         raise ValueError("--from must lie before --to, and before now")
     refused = too_old(start, place)
