@@ -31,7 +31,7 @@ from adapters.usage import Usage
 from adapters.watches import Watches
 from metering.errors import Invalid
 from metering.events import Acceptance
-from metering.times import parse_duration, parse_time
+from metering.times import HOUR, parse_duration, parse_time
 
 if TYPE_CHECKING:
     from adapters.stripe import Payments
@@ -65,8 +65,8 @@ class Live:
 
     @cached_property
     def remembered(self) -> Remembered:
-        """What operators define, remembered for half a minute."""
-        return Remembered(self.catalog)
+        """What operators define, remembered for half a minute; meters not beyond the first event of another hour."""
+        return Remembered(self.catalog, epoch=lambda: (self.clock() + self.acceptance.future) // HOUR)
 
     @cached_property
     def keys(self) -> Keys:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import get_args
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
@@ -125,14 +126,28 @@ def _read(asked: Asked, first: int) -> Measured:
 
 
 def _groups(asked: Asked) -> set[Dimensions]:
-    """The combinations that occur in the interval."""
+    """The combinations that occur in the interval: in its whole quarters of an hour by windows, else by minutes."""
+    grid = asked.grid
+    first, last = -(-grid.start // QUARTER) * QUARTER, floor(grid.end, QUARTER)
+    if first >= last:
+        return _groups_by_minutes(asked)
+    cut = [_groups_by_minutes(_within(asked, *each)) for each in ((grid.start, first), (last, grid.end))]
+    return _groups_of_quarters(_within(asked, first, last)).union(*cut)
+
+
+def _within(asked: Asked, start: int, end: int) -> Asked:
+    return replace(asked, grid=replace(asked.grid, start=start, end=end))
+
+
+def _groups_by_minutes(asked: Asked) -> set[Dimensions]:
+    start, end = asked.grid.start, asked.grid.end
+    return {group for _, tallies in _minutes.read(asked, start) for group in tallies} if start < end else set()
+
+
+def _groups_of_quarters(asked: Asked) -> set[Dimensions]:
     grid, key = asked.grid, asked.meter.key
     measured = _read(asked, grid.start)
-    used = {
-        dimensions
-        for quarter, dimensions in measured.slots.get(key, {})
-        if floor(grid.start, QUARTER) <= quarter < grid.end
-    }
+    used = {dimensions for quarter, dimensions in measured.slots.get(key, {}) if grid.start <= quarter < grid.end}
     used |= {
         asked.meter.kept(session.dimensions, first)
         for session in measured.open.get(key, ())

@@ -134,6 +134,48 @@ def test_minutes_are_filled_too(street: Street) -> None:
     assert len(usage(street, **query, group_by="provider")) == 10
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "providers"),
+    [
+        ("15:09", "15:12", "gcp"),
+        ("15:10", "15:11", "gcp"),
+        ("15:11", "15:13", ""),
+        ("15:05", "15:16", "gcp ibm"),
+        ("15:16", "15:46", "new one"),
+        ("15:00", "15:15", "aws gcp"),
+        ("15:00", "16:01", "aws gcp ibm new one"),
+    ],
+)
+def test_minutes_are_filled_with_the_combinations_of_the_interval_and_no_others(
+    street: Street, since: str, until: str, providers: str
+) -> None:
+    at = {"aws": 0, "gcp": 10, "ibm": 15, "new": 16, "one": 45}
+    street.post(*(used(name, minute, dimensions={"provider": name}) for name, minute in at.items()))
+    street.flow()
+    asked = {"from": f"2026-11-20T{since}:00Z", "to": f"2026-11-20T{until}:00Z", "group_by": "provider"}
+    rows = usage(street, window="minute", fill="zero", limit="1000", **asked)
+    minutes = {row["start"] for row in rows}
+    assert {row["dimensions"]["provider"] for row in rows} == set(providers.split())
+    assert len(rows) == len(minutes) * len(providers.split()), "each combination in each minute"
+    assert sum(int(row["quantity"]) for row in rows) == len(providers.split())
+
+
+def test_a_session_fills_the_minutes_of_the_interval_that_it_touches(street: Street) -> None:
+    where = {"vm": "2", "memory_gb": "2", "provider": "gcp"}
+    street.post(edge("start", 1), edge("stop", 4), edge("start", 12, "2", dimensions=where))
+    street.flow()
+
+    def told(since: str, until: str) -> set[str]:
+        asked = {"from": f"2026-11-20T15:{since}:00Z", "to": f"2026-11-20T15:{until}:00Z", "group_by": "provider"}
+        rows = usage(street, "runtime", window="minute", fill="zero", limit="1000", **asked)
+        return {row["dimensions"]["provider"] for row in rows}
+
+    assert told("02", "03") == told("01", "12") == {"aws"}
+    assert told("04", "12") == set()
+    assert told("05", "20") == told("31", "32") == {"gcp"}
+    assert told("03", "20") == {"aws", "gcp"}
+
+
 def test_where_no_combination_occurs_there_is_nothing_to_fill_and_nothing_to_walk_through(
     street: Street, monkeypatch: pytest.MonkeyPatch
 ) -> None:
