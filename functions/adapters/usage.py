@@ -166,10 +166,11 @@ class Usage:
             return until is not None and start <= day <= until - DAY and day not in cut_days
 
         days = self._closed_days(customer, start, until, may_be_whole)
+        shared: dict[str, str] = {}
         slots: defaultdict[str, list[Slots]] = defaultdict(list)
         for windows in days.values():
             for window in windows:
-                slots[_meter(window)] += map(unpack_slots, window.parts)
+                slots[_meter(window)].append(_unpacked(window, shared))
         touched: set[int] = set()
         running: defaultdict[str, list[Session]] = defaultdict(list)
         for first, last in stretches(floor(start, HOUR), end, sorted(days)):
@@ -178,7 +179,7 @@ class Usage:
                 if grain == "open":
                     running[meter] += sessions_of([window])
                 else:
-                    slots[meter] += map(unpack_slots, window.parts)
+                    slots[meter].append(_unpacked(window, shared))
                     touched.add(floor(hour_of_name(hour), DAY))
         unclosed = tuple(filter(may_be_whole, sorted(touched)))
         return Measured({meter: merge(*several) for meter, several in slots.items()}, dict(running), unclosed)
@@ -269,6 +270,11 @@ class Usage:
     def has_any(self, customer: str) -> bool:
         """Whether anything was ever measured of a customer."""
         return next(self._table.query(customer), None) is not None
+
+
+def _unpacked(window: Window, shared: dict[str, str]) -> Slots:
+    """A window put together before the next one is read, so that of a large one no more is held than what it is."""
+    return merge(*(unpack_slots(part, shared) for part in window.parts))
 
 
 def _packed(usage: Slots | Minutes, count: int) -> list[bytes]:

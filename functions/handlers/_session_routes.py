@@ -122,7 +122,7 @@ def _sessions(asked: _Asked) -> Iterator[tuple[Place, Session]]:
         for key in sorted(told & asked.meters.keys()):
             # What is open by its facts is shown as such, though its window may not tell so yet.
             for session in latest_sessions(asked.live.raw_events.facts(asked.customer, key, hour)):
-                at = session.end if session.start < kept and session.end is not None else session.start
+                at = _listed_at(session, kept)
                 if max(asked.start, hour) <= at < min(asked.end, hour + HOUR):
                     found[key, session.identity] = (at, session)
         placed = [
@@ -131,6 +131,13 @@ def _sessions(asked: _Asked) -> Iterator[tuple[Place, Session]]:
             if session.closed_by != "void"
         ]
         yield from sorted(placed, key=itemgetter(0), reverse=True)
+
+
+def _listed_at(session: Session, kept: int) -> int:
+    """The start of a session; its end once it has ended, if nothing is kept of its start any more."""
+    if session.start < kept and session.end is not None and session.counted_until is None:
+        return session.end
+    return session.start
 
 
 def _running(asked: _Asked) -> dict[int, list[tuple[str, Session]]]:
