@@ -138,13 +138,11 @@ def _text(value: object) -> object:
 
 def _written(event: Mapping[str, object]) -> bytes | Damaged:
     """An event as JSON, whose numbers have the digits that they had: which of them are taken is for the API to say."""
-    fields = (f"{json.dumps(name)}:{_json(value)}" for name, value in event.items())
-    line = f"{{{','.join(fields)}}}".encode()
+    others = {name: value for name, value in event.items() if not isinstance(value, JsonNumber)}
+    parts = [json.dumps(others, separators=(",", ":"), default=str)[1:-1]]
+    parts += (f'"{name}":{value}' for name, value in event.items() if isinstance(value, JsonNumber))
+    line = f"{{{','.join(filter(None, parts))}}}".encode()
     return line if len(line) <= MOST_BYTES_OF_A_LINE else Damaged(shown(line), "the row is longer than 1 MB")
-
-
-def _json(value: object) -> str:
-    return str(value) if isinstance(value, JsonNumber) else json.dumps(value, separators=(",", ":"), default=str)
 
 
 def _pairs(written: Iterable[str]) -> dict[str, str]:

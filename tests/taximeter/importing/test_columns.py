@@ -103,8 +103,8 @@ def test_a_line_can_be_mapped_and_keeps_the_digits_of_its_numbers() -> None:
         b' "dimensions": {"a": 1.50, "b": -0}, "zone": "eu"}'
     )
     assert Columns.of(["id=uuid", "dimensions.region=zone"], ["meter=m"]).line(line) == (
-        b'{"value":1.5000000000000000001,"amount":1E+2,"id":"e","customer":7,"meter":"m","timestamp":1795190400000,'
-        b'"dimensions":{"a":"1.50","b":"-0","region":"eu"}}'
+        b'{"id":"e","customer":7,"meter":"m","timestamp":1795190400000,'
+        b'"dimensions":{"a":"1.50","b":"-0","region":"eu"},"value":1.5000000000000000001,"amount":1E+2}'
     )
 
 
@@ -113,6 +113,13 @@ def test_a_line_that_is_nested_deeply_is_told_or_sent(written: bytes) -> None:
     for depth in (*range(0, 900, 100), *range(900, 1_050)):
         line = Columns.of([], ["meter=m"]).line(written % (b"[" * depth + b"]" * depth))
         assert isinstance(line, Damaged) if depth > 1_000 else isinstance(line, bytes | Damaged)
+
+
+def test_what_is_no_event_at_all_stays_json() -> None:
+    for line in (b"{}", b'{"value": 1.5}', b'{"amount":1.5,"value":2e1}', b'{"dimensions":{}}'):
+        sent = Columns.of([], [], utc=True).line(line)
+        assert isinstance(sent, bytes)
+        assert json.loads(sent) == {name: value for name, value in json.loads(line).items() if value}
 
 
 NUMBERS = [
