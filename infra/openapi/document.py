@@ -151,12 +151,12 @@ def _body(name: str) -> Schema:
     if name != "Events":
         return {"required": True, "content": {_media_type(name): {"schema": _reference(name)}}}
     one, cloud = _reference("Event"), _reference("CloudEvent")
-    several = {"type": "array", "items": one, "maxItems": 1000}
+    several = {"type": "array", "items": one, "minItems": 1, "maxItems": 1000}
     kinds = {
         "application/json": {"anyOf": [one, several]},
         "application/x-ndjson": {"type": "string", "description": "One event on each line."},
         "application/cloudevents+json": cloud,
-        "application/cloudevents-batch+json": {"type": "array", "items": cloud, "maxItems": 1000},
+        "application/cloudevents-batch+json": {"type": "array", "items": cloud, "minItems": 1, "maxItems": 1000},
     }
     return {
         "required": True,

@@ -315,6 +315,17 @@ def test_a_webhook_that_is_not_stripes_is_told_so(street: Street, witness: Witne
     assert witness.call("POST", "/v1/stripe/webhook", {"type": "x"})[0] == 400
 
 
+@pytest.mark.parametrize(("events", "is_taken"), [
+    ([], False), ([used("a")], True), ([used(f"{number}") for number in range(1001)], False),
+])  # fmt: skip
+@pytest.mark.usefixtures("street")
+def test_as_many_events_are_taken_as_the_document_says(events: list[Any], is_taken: bool) -> None:
+    answer = ingest.handler(http_event("POST", "/v1/events", json.dumps(events)), None)
+    schema = {"$ref": "urn:api#/paths/~1v1~1events/post/requestBody/content/application~1json/schema"}
+    assert (answer["statusCode"] == 202) == is_taken
+    assert Draft202012Validator(schema, registry=REGISTRY).is_valid(events) == is_taken
+
+
 @pytest.mark.parametrize(("value", "is_taken"), [
     ("eu", True), (7, True), (0, True), (-1.5, True), (1e30, True), (True, False), (None, False), (["eu"], False),
 ])  # fmt: skip
