@@ -107,7 +107,7 @@ def lived(street: Street, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Str
     return street
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("examples", [15, pytest.param(100, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("route", READ)
 def test_no_question_is_too_odd_for_an_answer(lived: Street, route: str, examples: int) -> None:
     @settings(
