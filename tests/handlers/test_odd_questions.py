@@ -70,7 +70,7 @@ def askings(draw: Callable[..., Any], route: str) -> tuple[str, dict[str, str]]:
         kind = draw(st.integers(1 if required else 0, 9))
         if called == "next" or (kind < 4 and not required):
             continue
-        sensible = SENSIBLE["window"][1:4] if each == "ledger_window" else SENSIBLE[called]
+        sensible = SENSIBLE["window"][1:4] if each == "ledger_window" else SENSIBLE.get(called, ["x"])
         value = draw(named if kind == 9 else st.sampled_from(sensible))
         query[draw(st.sampled_from(["where.provider", "where.vm"])) if called == "where" else called] = value
     return path, query
