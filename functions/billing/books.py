@@ -111,8 +111,10 @@ class Books:
         )
 
     def _with_balances(self) -> list[Entry]:
-        """The entries in their order. What came to nothing keeps its place for its hour: if it comes to something again
-        it stands where it would if nobody had looked meanwhile.
+        """The entries in their order, each with the balance after it.
+
+        What came to nothing keeps its place for its hour: if it comes to something again it stands where it would if
+        nobody had looked meanwhile.
         """
         after, entries = self._carried, []
         for entry in self._entries:
