@@ -13,7 +13,7 @@ from infra import grants
 from infra.findings import acknowledge
 from infra.function import OurFunction, Shared
 from infra.messages import Messages
-from infra.money import Money
+from infra.money import Money, stripe_environment
 from infra.pipeline import Pipeline, settling
 
 _ACCESS_LOG = {
@@ -49,8 +49,16 @@ class Api(Construct):
         self.http = gateway.HttpApi(self, "Http", api_name=shared.settings.name, create_default_stage=False)
         self._stage()
         self._routes(pipeline, money)
+        for function in (self.api, money.top_up):
+            function.add_environment("RETURN_URL", f"{self._url}/payment/done")
         CfnOutput(Stack.of(self), "ApiUrl", value=self.http.api_endpoint)
         CfnOutput(Stack.of(self), "ApiId", value=self.http.api_id)
+
+    @property
+    def _url(self) -> str:
+        """Where clients reach the API."""
+        base = self._shared.settings.api_url
+        return f"{base}/{self.http.api_id}" if base else self.http.api_endpoint
 
     def _authorize(self) -> OurFunction:
         return OurFunction(
@@ -76,10 +84,18 @@ class Api(Construct):
                 *settling(self._shared),
                 grants.on_table(data.catalog, "PutItem", "DeleteItem"),
                 grants.on_table(data.ledger, "DeleteItem"),
+                grants.on_due_index(data.ledger),
                 grants.on_table(data.events, "Query"),
-                grants.to_queue(self._messages.collect),
+                grants.to_queue(self._messages.collect, self._messages.top_up, self._messages.notify),
+                # It calls Stripe, and shows the secrets of webhook endpoints, which are derived from a key in there.
+                grants.on_secret(data.stripe_secret_arn),
             ],
-            environment={"COLLECT_QUEUE_URL": self._messages.collect.queue_url},
+            environment={
+                **stripe_environment(self._shared),
+                "COLLECT_QUEUE_URL": self._messages.collect.queue_url,
+                "TOP_UP_QUEUE_URL": self._messages.top_up.queue_url,
+                "NOTIFY_QUEUE_URL": self._messages.notify.queue_url,
+            },
         )
 
     def _stage(self) -> None:
@@ -130,6 +146,10 @@ class Api(Construct):
                 "The document says what the API is, and nothing of anybody's",
             ),
             (self._route(get, "/docs", self.api, nobody), "The same document, as a page"),
+            (
+                self._route(get, "/payment/done", self.api, nobody),
+                "Where Stripe leads a customer back: a word of thanks",
+            ),
         ):
             acknowledge(route, "AwsSolutions-APIG4", reason)
 

@@ -78,19 +78,29 @@ class Data(Stack):
         return table
 
     def _stripe_secret(self) -> str:
-        """The ARN of the secret that holds Stripe's keys."""
+        """The ARN of the secret that holds Stripe's keys, and the key that our own webhooks are signed with.
+
+        Only the last is made here. CloudFormation writes the secret anew, and with it what the operator put there,
+        whenever one of the properties below changes: they never do.
+        """
         secret = secretsmanager.CfnSecret(
             self,
             "Stripe",
-            description="Stripe: {stripe_api_key, stripe_webhook_secrets: [...]}",
-            # An empty object that the operator fills: nothing secret is in the template.
-            secret_string="{}",  # noqa: S106 - an empty object is no secret
+            description="Stripe: {stripe_api_key, stripe_webhook_secrets: [...]}; webhooks: signing_key, which stays",
+            generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
+                # Empty fields that the operator fills: nothing secret is in the template.
+                secret_string_template='{"stripe_api_key": "", "stripe_webhook_secrets": []}',  # noqa: S106 - no secret
+                generate_string_key="signing_key",
+                password_length=64,
+                exclude_punctuation=True,
+            ),
         )
         secret.apply_removal_policy(self._removal)
         acknowledge(
             secret,
             "AwsSolutions-SMG4",
-            "Only Stripe can make its keys; the operator puts a new one here",
+            "Only Stripe can make its keys; the operator puts a new one here. Another signing key would change every "
+            "endpoint's secret at once",
         )
         CfnOutput(self, "StripeSecretArn", value=secret.attr_id)
         return secret.attr_id

@@ -41,7 +41,7 @@ class Shared:
             "POWERTOOLS_METRICS_NAMESPACE": settings.name,
             "POWERTOOLS_LOG_LEVEL": "INFO",
         }
-        return values | {"LOCAL_CLOCK": "stored"} if settings.local else values
+        return values | {"LOCAL_CLOCK": "stored", "LOCAL_WEBHOOKS": "loopback"} if settings.local else values
 
 
 class OurFunction(lambda_.Function):

@@ -22,6 +22,7 @@ class Messages(Construct):
         self.invoice = self._queue("Invoice", function_timeout_seconds=120)
         self.collect = self._queue("Collect", function_timeout_seconds=60)
         self.top_up = self._queue("TopUp", function_timeout_seconds=60, delay_seconds=settings.top_up_delay_seconds)
+        self.notify = self._queue("Notify", function_timeout_seconds=60)
         self.bus = events.EventBus(self, "Bus", event_bus_name=settings.name)
         self.alerts = sns.Topic(self, "Alerts", display_name=f"{settings.name} alerts", enforce_ssl=True)
         CfnOutput(Stack.of(self), "BusName", value=self.bus.event_bus_name)

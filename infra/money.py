@@ -27,6 +27,7 @@ class Money(Construct):
         self.invoice = self._invoice()
         self.collect = self._collect()
         self.stripe_webhook = self._stripe_webhook()
+        self.stripe_events = self._stripe_events()
         self.parking = [self.top_up, self.invoice, self.collect]
         self.functions = [
             self.alert,
@@ -34,6 +35,7 @@ class Money(Construct):
             self.invoice,
             self.collect,
             self.stripe_webhook,
+            self.stripe_events,
         ]
 
     def _alert(self) -> OurFunction:
@@ -42,21 +44,22 @@ class Money(Construct):
             self,
             "alert",
             self._shared,
-            description="Tells the topic that a balance is low",
+            description="Tells the topic that a balance is low or a webhook endpoint was disabled",
             memory_megabytes=256,
             timeout_seconds=30,
             may=[grants.to_topic(topic)],
             environment={"ALERT_TOPIC_ARN": topic.topic_arn},
             dead_letters=self._messages.undelivered,
         )
-        self._rule("balance.low").add_target(
-            targets.LambdaFunction(
-                alert,
-                dead_letter_queue=self._messages.undelivered,
-                retry_attempts=20,
-                max_event_age=Duration.hours(12),
+        for detail_type in ("balance.low", "webhook_endpoint.disabled"):
+            self._rule(detail_type).add_target(
+                targets.LambdaFunction(
+                    alert,
+                    dead_letter_queue=self._messages.undelivered,
+                    retry_attempts=20,
+                    max_event_age=Duration.hours(12),
+                )
             )
-        )
         return alert
 
     def _top_up(self) -> OurFunction:
@@ -68,9 +71,18 @@ class Money(Construct):
             description="Charges a top-up through Stripe and grants its credit",
             memory_megabytes=512,
             timeout_seconds=60,
-            may=[*settling(self._shared), grants.on_secret(self._shared.data.stripe_secret_arn)],
-            environment=self._stripe(),
+            may=[
+                *settling(self._shared),
+                grants.on_secret(self._shared.data.stripe_secret_arn),
+                grants.to_queue(queue, self._messages.collect),
+            ],
+            environment={
+                **stripe_environment(self._shared),
+                "TOP_UP_QUEUE_URL": queue.queue_url,
+                "COLLECT_QUEUE_URL": self._messages.collect.queue_url,
+            },
         )
+        # As many as together stay below Stripe's calls a second (handlers/_live.py).
         top_up.consume_queue(queue, most_at_once=5)
         self._queue_on("top_up.requested", queue)
         return top_up
@@ -112,7 +124,7 @@ class Money(Construct):
         return invoice
 
     def _collect(self) -> OurFunction:
-        data, queue = self._shared.data, self._messages.collect
+        queue = self._messages.collect
         collect = OurFunction(
             self,
             "collect",
@@ -121,11 +133,11 @@ class Money(Construct):
             memory_megabytes=512,
             timeout_seconds=60,
             may=[
-                grants.on_table(data.ledger, *grants.SETTLE),
-                grants.on_table(data.catalog, *grants.READ),
-                grants.on_secret(data.stripe_secret_arn),
+                *settling(self._shared),  # what is voided at Stripe is voided here, and gives its credits back
+                grants.on_secret(self._shared.data.stripe_secret_arn),
+                grants.to_queue(queue),
             ],
-            environment=self._stripe(),
+            environment={**stripe_environment(self._shared), "COLLECT_QUEUE_URL": queue.queue_url},
         )
         collect.consume_queue(queue, most_at_once=5)
         self._queue_on("invoice.finalized", queue)
@@ -143,20 +155,48 @@ class Money(Construct):
             timeout_seconds=15,
             may=[
                 grants.on_secret(self._shared.data.stripe_secret_arn),
+                grants.on_table(self._shared.data.ledger, "PutItem"),
                 grants.to_queue(messages.top_up, messages.collect),
             ],
-            environment={
-                "STRIPE_SECRET_ARN": self._shared.data.stripe_secret_arn,
-                "TOP_UP_QUEUE_URL": messages.top_up.queue_url,
-                "COLLECT_QUEUE_URL": messages.collect.queue_url,
-            },
+            environment=self._hand_on(),
         )
 
-    def _stripe(self) -> dict[str, str]:
-        """How to reach Stripe: with which secret and, on the local cloud, where."""
-        values = {"STRIPE_SECRET_ARN": self._shared.data.stripe_secret_arn}
-        url = self._shared.settings.stripe_url
-        return values if url is None else values | {"STRIPE_URL": url}
+    def _stripe_events(self) -> OurFunction:
+        messages, data = self._messages, self._shared.data
+        # Only a local cloud keeps its clock in the catalogue.
+        clock = [grants.on_table(data.catalog, "GetItem")] if self._shared.settings.local else []
+        function = OurFunction(
+            self,
+            "stripe_events",
+            self._shared,
+            description="Hands on what Stripe lists and no webhook brought",
+            memory_megabytes=512,
+            timeout_seconds=120,
+            may=[
+                grants.on_secret(data.stripe_secret_arn),
+                grants.on_table(data.ledger, "GetItem", "BatchGetItem", "PutItem"),
+                grants.to_queue(messages.top_up, messages.collect),
+                *clock,
+            ],
+            environment={**stripe_environment(self._shared), **self._hand_on()},
+            dead_letters=messages.undelivered,
+        )
+        EventEvery(
+            self,
+            "StripeEventsEveryHour",
+            function=function,
+            rate="1 hour",
+            undelivered=messages.undelivered,
+        )
+        return function
+
+    def _hand_on(self) -> dict[str, str]:
+        """What a function is told that hands on what Stripe has said."""
+        return {
+            "STRIPE_SECRET_ARN": self._shared.data.stripe_secret_arn,
+            "TOP_UP_QUEUE_URL": self._messages.top_up.queue_url,
+            "COLLECT_QUEUE_URL": self._messages.collect.queue_url,
+        }
 
     def _rule(self, detail_type: str) -> events.Rule:
         title = detail_type.title().replace(".", "").replace("_", "")
@@ -176,3 +216,10 @@ class Money(Construct):
                 max_event_age=Duration.hours(12),
             )
         )
+
+
+def stripe_environment(shared: Shared) -> dict[str, str]:
+    """How to reach Stripe: with which secret and, on the local cloud, where."""
+    values = {"STRIPE_SECRET_ARN": shared.data.stripe_secret_arn}
+    url = shared.settings.stripe_url
+    return values if url is None else values | {"STRIPE_URL": url}

@@ -114,8 +114,10 @@ class Pipeline(Construct):
                 # It pokes sessions that reached their longest duration, and what looked odd a minute ago.
                 grants.on_table(data.events, "PutItem"),
                 grants.to_queue(queue),
+                # Its minute also finds the webhooks whose next try has come.
+                grants.to_queue(self._messages.notify),
             ],
-            environment={"RATE_QUEUE_URL": queue.queue_url},
+            environment={"RATE_QUEUE_URL": queue.queue_url, "NOTIFY_QUEUE_URL": self._messages.notify.queue_url},
             dead_letters=self._messages.undelivered,
         )
         rate.consume_stream(_stream(data.usage), _kinds("window", "open", "late"), self._shared)

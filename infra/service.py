@@ -12,6 +12,7 @@ from infra.money import Money
 from infra.pipeline import Pipeline
 from infra.settings import Settings
 from infra.watch import Watch
+from infra.webhooks import Webhooks
 
 
 class Service(Stack):
@@ -35,10 +36,12 @@ class Service(Stack):
         self.messages = Messages(self, settings)
         self.pipeline = Pipeline(self, shared, self.messages)
         self.money = Money(self, shared, self.messages, self.pipeline)
+        self.webhooks = Webhooks(self, shared, self.messages)
         self.api = Api(self, shared, self.messages, self.pipeline, self.money)
         self.functions = [
             *self.pipeline.functions,
             *self.money.functions,
+            *self.webhooks.functions,
             *self.api.functions,
         ]
         for function in self.functions:
@@ -48,6 +51,8 @@ class Service(Stack):
             settings,
             functions=self.functions,
             consumers=self.pipeline.consumers,
-            parking=[*self.pipeline.parking, *self.money.parking],
+            parking=[*self.pipeline.parking, *self.money.parking, self.webhooks.notify],
+            reading=[self.pipeline.ingest, self.api.api],
+            notifying=self.webhooks.notify,
             dead_letters=self.messages.dead_letters,
         )

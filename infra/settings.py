@@ -23,6 +23,7 @@ class Settings:
         grace: How long after a period's end its invoice stays open, as a duration ("1h").
         issuer: Who issues the invoices: name, address, tax_id, invoice_prefix.
         stripe_url: Where Stripe answers on the local cloud; None is Stripe itself.
+        api_url: Where the local cloud's APIs answer, each behind its id; None is the API's own address.
         alarms: Whether CloudWatch alarms are made.
         dashboard: Whether the CloudWatch dashboard is made.
         asset_directory: A folder built before to use as the functions' code; None builds it.
@@ -37,6 +38,7 @@ class Settings:
     grace: str
     issuer: Mapping[str, object]
     stripe_url: str | None
+    api_url: str | None
     alarms: bool
     dashboard: bool
     asset_directory: Path | None
@@ -60,6 +62,7 @@ def read(node: Node) -> Settings:
         grace=_text(node, "grace", default="1h"),
         issuer=_mapping(node, "issuer"),
         stripe_url=node.try_get_context("stripe_url"),
+        api_url=node.try_get_context("api_url"),
         alarms=_flag(node, "alarms", default=True) and not local,
         dashboard=_flag(node, "dashboard", default=True) and not local,
         asset_directory=Path(directory) if directory else None,

@@ -34,7 +34,8 @@ PURE = ("metering", "billing")
 # All that the pure packages need of others: nothing here knows a clock, a network, a file or chance.
 PURE_IMPORTS = {
     *("abc", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools"),
-    *("hashlib", "heapq", "itertools", "json", "math", "operator", "re", "string", "typing", "zlib", "zoneinfo"),
+    *("hashlib", "heapq", "hmac", "itertools", "json", "math", "operator", "re", "string", "typing", "zlib"),
+    "zoneinfo",
     *("iso4217", "pydantic", "pydantic_core", "typing_extensions"),
 }
 EXACT_MATH = {"ceil", "comb", "floor", "gcd", "isqrt", "lcm", "prod"}

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from adapters.items import Item, string
+from adapters.outbox import announced_at
 from metering.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _BATCH = 10
 _ATTEMPTS = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @cache
@@ -47,9 +50,10 @@ class Bus:
                 return
         raise Unavailable(f"the bus refused {len(waiting)} announcements")
 
-    def _entry(self, item: Item) -> dict[str, str]:
+    def _entry(self, item: Item) -> dict[str, Any]:
         return {
             "EventBusName": self._name,
+            "Time": _EPOCH + timedelta(milliseconds=announced_at(item)),
             "Source": "taximeter",
             "DetailType": string(item, "detail_type"),
             "Detail": json.dumps(json.loads(string(item, "body"))),

@@ -1,24 +1,23 @@
-"""The Ledger table: wallets, ledger entries, credits and top-up attempts. Laws 5.4 to 5.6.
+"""The Ledger table: wallets, ledger entries and credits. Law 5.4.
 
 | kind | partition | sort key |
 |---|---|---|
 | wallet | `customer` | `wallet` |
 | credit | `customer` | `credit#id`: its grant, for ever; that makes a grant idempotent |
 | entries | `customer` | `entries#2026-11-20T16`: those of a finished clock hour, packed |
-| attempt | `customer` | `attempt#id` |
 
-Ended periods, invoices, the outbox, parked records and watches live in the same table (`adapters.periods`,
-`adapters.invoices`, `adapters.outbox`, `adapters.watches`). The sparse index `due` lists wallets by the instant at
-which something has to happen.
+Top-ups, ended periods, invoices, the outbox, parked records and watches live in the same table (`adapters.attempts`,
+`adapters.periods`, `adapters.invoices`, `adapters.outbox`, `adapters.watches`). The sparse index `due` lists wallets
+by the instant at which something has to happen.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
+from adapters.attempts import attempt_put
 from adapters.items import Absent, ConditionFailed, Equals, Item, Put, Table, binary, integer, string
 from adapters.outbox import outbox_item
 from adapters.periods import due_period
@@ -26,9 +25,7 @@ from adapters.shards import shard_of
 from billing.credits import Credit, CreditRequest
 from billing.packing import pack, unpack
 from billing.settlement import Settlement
-from billing.top_ups import Attempt
 from billing.wallet import Entry, Wallet
-from metering.decimals import text
 from metering.packing import canonical, compress, unpack_json
 from metering.times import MINUTE, hour_name
 
@@ -93,10 +90,10 @@ class Ledger:
             due_period(customer, period.start, period.end + grace_milliseconds)
             for period in settlement.closed_periods[::-1]
         ]
-        attempts = [attempt_item(settlement.top_up)] if settlement.top_up else []
+        attempts = [attempt_put(None, settlement.top_up)] if settlement.top_up else []
         news = [outbox_item(customer, each, wallet.settled_at) for each in settlement.announcements]
         puts = [Put(_wallet_item(wallet, due_at), Equals("version", wallet.version or None)), *extra]
-        puts += [*(Put(item) for item in attempts), *periods, *hours, *(Put(item) for item in news)]
+        puts += [*attempts, *periods, *hours, *(Put(item) for item in news)]
         # Longer than one transaction only after years without a look: the oldest hours and periods are harmless to
         # repeat, but for a period that somebody has concluded meanwhile.
         for put in puts[_MOST_IN_A_TRANSACTION:]:
@@ -115,7 +112,7 @@ class Ledger:
         `finished` are hours that settling finished and nobody stored; `page` is how many are read at once, if few.
         """
         entries = [entry for _, several in sorted((finished or {}).items()) for entry in several]
-        entries += wallet.entries
+        entries += wallet.moves
         yield from (entry.as_json() for entry in reversed(entries) if until is None or entry.at < until)
         running = {hour_name(entry.at) for entry in entries}
         last = f"entries#{'~' if until is None else hour_name(until - 1)}"
@@ -144,9 +141,16 @@ class Ledger:
     def is_touched(self, customer: str) -> bool:
         """Whether there is a credit, a charge, a ledger entry or an invoice of this customer."""
         wallet = self.wallet(customer)
-        if wallet and (wallet.credits or wallet.entries or any(period.owed for period in wallet.periods)):
+        if wallet and (wallet.credits or wallet.moves or any(period.owed for period in wallet.periods)):
             return True
-        kinds = ("credit#", "entries#", "invoice#", "period#", "attempt#")
+        return self._has(customer, "credit#", "entries#", "invoice#", "period#", "attempt#")
+
+    def is_funded(self, customer: str) -> bool:
+        """Whether there is a credit or a top-up of this customer, or an entry in its ledger."""
+        wallet = self.wallet(customer)
+        return bool(wallet and wallet.moves) or self._has(customer, "credit#", "entries#", "attempt#")
+
+    def _has(self, customer: str, *kinds: str) -> bool:
         return any(next(self._table.query(customer, kind, f"{kind}\U0010ffff"), None) for kind in kinds)
 
     def forget(self, customer: str) -> None:
@@ -157,28 +161,6 @@ class Ledger:
         """Customers whose wallets are due, and those whose watches are, earliest first."""
         keys = self._table.due(f"wallet#{shard:02d}", until, most)
         return [pk for pk, sk in keys if sk == "wallet"], [pk for pk, sk in keys if sk == "watch"]
-
-    def attempt(self, customer: str, attempt: str) -> Attempt | None:
-        """One top-up."""
-        item = self._table.get(customer, f"attempt#{attempt}")
-        return read_attempt(item) if item else None
-
-    def attempts(self, customer: str) -> list[Attempt]:
-        """The top-ups of a customer, in the order of their ids."""
-        return [read_attempt(item) for item in self._table.query(customer, "attempt#", "attempt#\U0010ffff")]
-
-    def standing_attempts(self, until: int, most: int) -> list[Attempt]:
-        """Open top-ups that stood still for a quarter of an hour, oldest first."""
-        items = self._table.get_many(self._table.due("attempt", until, most))
-        return [read_attempt(item) for item in items]
-
-    def move_attempt(self, before: Attempt, after: Attempt) -> None:
-        """Write an attempt's next state.
-
-        Raises:
-            ConditionFailed: it is no longer in the state that was read.
-        """
-        self._table.put(Put(attempt_item(after), Equals("body", _attempt_json(before))))
 
 
 def grant_put(customer: str, credit: Credit, request: CreditRequest) -> Put:
@@ -191,46 +173,6 @@ def grant_put(customer: str, credit: Credit, request: CreditRequest) -> Put:
         "body": json.dumps(body, sort_keys=True, separators=(",", ":")),
     }
     return Put(item, Absent())
-
-
-def attempt_put(before: Attempt | None, after: Attempt) -> Put:
-    """An attempt's next state, for a transaction with the wallet; `before` None for a new one."""
-    return Put(attempt_item(after), Equals("body", _attempt_json(before)) if before else Absent())
-
-
-def attempt_item(attempt: Attempt) -> Item:
-    """The item of an attempt."""
-    item: Item = {
-        "pk": attempt.customer,
-        "sk": f"attempt#{attempt.id}",
-        "kind": "attempt",
-        "body": _attempt_json(attempt),
-    }
-    # While its outcome is open it is listed as due, so that a sweep finds what stood still.
-    return {**item, "due_shard": "attempt", "due_at": attempt.changed_at + _STANDSTILL} if attempt.open else item
-
-
-def _attempt_json(attempt: Attempt) -> str:
-    body = {
-        "id": attempt.id,
-        "customer": attempt.customer,
-        "currency": attempt.currency,
-        "amount": text(attempt.amount),
-        "tax": text(attempt.tax),
-        "state": attempt.state,
-        "requested_at": attempt.requested_at,
-        "changed_at": attempt.changed_at,
-        "payment_intent": attempt.payment_intent,
-        "reason": attempt.reason,
-        "automatic": attempt.automatic,
-    }
-    return json.dumps(body, sort_keys=True, separators=(",", ":"))
-
-
-def read_attempt(item: Item) -> Attempt:
-    """Read an attempt back."""
-    body = json.loads(string(item, "body"))
-    return Attempt(**{**body, "amount": Decimal(body["amount"]), "tax": Decimal(body["tax"])})
 
 
 def _wallet_item(wallet: Wallet, due_at: int | None) -> Item:

@@ -2,7 +2,7 @@
 
 | what | partition | sort key |
 |---|---|---|
-| announcement | `customer` | `outbox#id` |
+| announcement | `customer`, or `operator#` for what is about no customer | `outbox#id` |
 | parked record | `customer` | `parked#function#id` |
 
 An announcement's id is derived from what it tells, and it is put if absent: the same thing is announced once.
@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.items import Absent, ConditionFailed, Item, Put, Table, string
+from adapters.items import Absent, ConditionFailed, Item, Put, Table, integer, string
 from billing.settlement import Announcement
 from metering.packing import canonical, digest
 from metering.times import DAY
@@ -20,16 +20,28 @@ from metering.times import DAY
 _KEPT = 7 * DAY
 
 
-def outbox_item(customer: str, announcement: Announcement, now: int) -> Item:
-    """The item that announces something; written in one transaction with what it tells of."""
+def outbox_item(customer: str | None, announcement: Announcement, now: int) -> Item:
+    """The item that announces something; written in one transaction with what it tells of.
+
+    Args:
+        customer: whom it is about; None for what is about the deployment itself.
+        announcement: what is told.
+        now: milliseconds.
+    """
+    whose = {} if customer is None else {"customer": customer}
     return {
-        "pk": customer,
+        "pk": customer or "operator#",
         "sk": f"outbox#{announcement.id}",
         "kind": "outbox",
         "detail_type": announcement.detail_type,
-        "body": json.dumps({"id": announcement.id, "customer": customer, **announcement.detail}, sort_keys=True),
+        "body": json.dumps({"id": announcement.id, **whose, **announcement.detail}, sort_keys=True),
         "ttl": (now + _KEPT) // 1000,
     }
+
+
+def announced_at(item: Item) -> int:
+    """When an outbox item was written, to the second: a batch that relay handles twice tells of the same instant."""
+    return integer(item, "ttl") * 1000 - _KEPT
 
 
 class Outbox:

@@ -1,4 +1,4 @@
-"""The one secret: the Stripe key and the webhook signing secrets. Never logged, cached for a few minutes."""
+"""The one secret: Stripe's keys, and the one that signs our own webhooks. Never logged, cached for a few minutes."""
 
 import json
 import time
@@ -21,7 +21,7 @@ def _client() -> "SecretsManagerClient":
 
 
 class Secret:
-    """A JSON secret: `stripe_api_key`, and `stripe_webhook_secrets`, two of them while one is being replaced."""
+    """A JSON secret: `stripe_api_key`; `stripe_webhook_secrets`, two while one is being replaced; `signing_key`."""
 
     def __init__(self, arn: str, client: "SecretsManagerClient | None" = None) -> None:
         self._arn = arn
@@ -54,3 +54,14 @@ class Secret:
         """The secrets with which Stripe may have signed; none until the operator has put them there."""
         secrets = self._read().get("stripe_webhook_secrets")
         return [str(each) for each in secrets] if isinstance(secrets, list) else []
+
+    def signing_key(self) -> str:
+        """The key from which the secrets of webhook endpoints are derived; made when the deployment was.
+
+        Raises:
+            Unavailable: whoever wrote the secret last has left it out.
+        """
+        key = self._read().get("signing_key")
+        if not isinstance(key, str) or not key:
+            raise Unavailable("the secret has no key for signing webhooks", "signing_key_missing")
+        return key

@@ -1,5 +1,6 @@
 """Invoices: a draft is computed whenever it is asked for; finalising freezes all but its status. Law 5.7."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -9,12 +10,13 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from billing.adjustments import granted
+from billing.collecting import NOT_BEGUN, STANDSTILL, Collecting
 from billing.customers import Account
 from billing.money import exact, round_money
 from billing.periods import Period
 from billing.rating import Line, subtotal
 from metering.decimals import text
-from metering.errors import Conflict
+from metering.errors import Conflict, Invalid
 from metering.packing import canonical, digest
 from metering.times import DAY, format_time, parse_time
 
@@ -30,6 +32,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     "void": frozenset(),
 }
 
+_IDENTITY = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z(?:-\d+)?", re.ASCII)
 _BILL_TO = ("name", "email", "address", "tax_id", "timezone")
 
 
@@ -47,6 +50,7 @@ class Invoice:
         credit_granted: what adjustments left below zero: it becomes a credit when the invoice has its number.
         credit: the id of that credit once it is there.
         reissued_as: the id of the invoice that was made anew of its period after it was voided.
+        collecting: how far Stripe has it.
         frozen: names the lines that belong to it, by their content; nothing for a draft.
         finalized_at: milliseconds, like every instant here.
     """
@@ -76,10 +80,34 @@ class Invoice:
     credit_granted: Decimal = field(default=Decimal(0))
     credit: str | None = None
     reissued_as: str | None = None
+    collecting: Collecting = NOT_BEGUN
     frozen: str = ""
+
+    @property
+    def payable(self) -> bool:
+        """Whether it is still to be collected."""
+        return self.status in {"finalized", "past_due"} and bool(self.amount_due)
+
+    @property
+    def falls_due_at(self) -> int | None:
+        """From when on it is past due if it is not paid; never while another is to be collected with it."""
+        waits = self.status != "finalized" or self.collecting.stage in {"held", "carried"}
+        return None if waits else self.due_at or self.finalized_at or 0
+
+    @property
+    def look_at(self) -> int | None:
+        """When its collecting goes on by itself; None when others have to do something."""
+        state, at_once = self.collecting, (self.finalized_at or 0) + STANDSTILL
+        if self.payable:
+            return at_once if state.stage == "waiting" and state.look_at is None else state.look_at
+        return at_once if state.at_stripe and state.closed != self.status else None
 
     def as_json(self) -> dict[str, Any]:
         """The invoice as the API shows it."""
+        return {**self.kept_as_json(), **self._collected_as_json()}
+
+    def kept_as_json(self) -> dict[str, Any]:
+        """What is kept of it, but for its collecting."""
         return {
             "id": self.id,
             "number": self.number,
@@ -108,6 +136,17 @@ class Invoice:
             "reissued_as": self.reissued_as,
         }
 
+    def _collected_as_json(self) -> dict[str, Any]:
+        state = self.collecting
+        again = state.look_at if self.payable and state.reason and state.stage in {"waiting", "open"} else None
+        return {
+            "held": state.stage == "held" and self.payable,
+            "carried_by": state.carried_by,
+            "attempt_count": state.tries,
+            "payment_failure": state.reason if self.status in {"finalized", "past_due", "uncollectible"} else None,
+            "next_payment_attempt": _time(again),
+        }
+
 
 @exact
 def asked_of(invoice: Invoice) -> dict[Period, Decimal]:
@@ -131,6 +170,15 @@ def invoice_id(customer: str, start: int, issue: int = 0) -> str:
     return f"{customer}:{written[:16].replace('-', '').replace(':', '')}Z{again}"
 
 
+def start_in(identity: str) -> int | None:
+    """Where the period of the invoice of this id starts; None for what is no id."""
+    found = _IDENTITY.fullmatch(identity.rpartition(":")[2])
+    try:
+        return parse_time("{}-{}-{}T{}:{}:00Z".format(*found.groups())) if found else None
+    except Invalid:
+        return None
+
+
 @exact
 def draft(
     account: Account,
@@ -143,11 +191,14 @@ def draft(
 ) -> Invoice:
     """Add the lines up: tax once, on what credits leave (`rest`) or on everything (`subtotal`), rounded once.
 
+    What is granted as a credit is not taxed: on `subtotal` the tax of what was asked too much comes back.
+
     Nobody makes an invoice without lines, nor one for a `prepaid_only` customer; drafts are shown all the same.
     """
     customer = account.customer
     before_tax = subtotal(lines)
-    taxed = before_tax - credits_applied if customer.tax_on == "rest" else before_tax
+    usage = before_tax if customer.prepaid_only else before_tax - granted(lines)
+    taxed = before_tax - credits_applied if customer.tax_on == "rest" else usage
     tax = round_money(Fraction(taxed) * Fraction(customer.tax_rate) / 100, account.currency)
     return Invoice(
         id=invoice_id(customer.id, period.start, issue),
@@ -194,19 +245,40 @@ def numbered(invoice: Invoice, prefix: str, count: int) -> Invoice:
     return replace(invoice, number=f"{prefix}{count:06d}")
 
 
-def moved(invoice: Invoice, status: Status, now: int) -> Invoice:
+def moved(invoice: Invoice, status: Status, now: int, carrier: str | None = None) -> Invoice:
     """The invoice in its next status; the status it has already changes nothing.
 
+    One whose sum stands on the Stripe invoice of another, its `carrier`, moves with that alone until it is paid.
+
     Raises:
-        Conflict: `invoice_paid` when a paid one was to be voided, else `invoice_status`: the table does not allow it.
+        Conflict: `invoice_paid` when a paid one was to be voided, `invoice_carried` when it moves with
+            another, else `invoice_status`: the table does not allow it.
     """
     if status == invoice.status:
         return invoice
+    carried = invoice.collecting.stage == "carried" and invoice.status != "paid"
+    if carried and invoice.collecting.carried_by != carrier:
+        raise Conflict(f"it is collected with {invoice.collecting.carried_by}: decide about that", "invoice_carried")
     if status not in TRANSITIONS[invoice.status]:
         paid = invoice.status == "paid" and status == "void"
         code = "invoice_paid" if paid else "invoice_status"
         raise Conflict(f"an invoice that is {invoice.status} cannot become {status}", code)
     return replace(invoice, status=status, paid_at=now if status == "paid" else None)
+
+
+def check_collectable(invoice: Invoice) -> None:
+    """Hold an invoice that a person wants to be collected now against what became of it.
+
+    Raises:
+        Conflict: `invoice_status`, nothing of it is to be collected, or only another way, as its payment was lost;
+            `invoice_carried`, it is collected with another one.
+    """
+    if not invoice.payable:
+        raise Conflict(f"an invoice that is {invoice.status} is not collected", "invoice_status")
+    if invoice.collecting.stage == "lost":
+        raise Conflict("its payment was lost in a dispute: it is to be paid another way", "invoice_status")
+    if invoice.collecting.stage == "carried":
+        raise Conflict(f"it is collected with {invoice.collecting.carried_by}", "invoice_carried")
 
 
 def _time(instant: int | None) -> str | None:

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from billing.alerts import Fired
 from billing.credits import Credit
 from billing.top_ups import Counted, TopUps
-from billing.wallet import Adjustment, Debt, Draw, Entry, OpenPeriod, Wallet
+from billing.wallet import Adjustment, Debt, Draw, Entry, OpenPeriod, OwedAgain, Wallet
 from metering.decimals import text
 from metering.packing import canonical, compress, unpack_json
 
-_Value = TypeVar("_Value", Adjustment, Credit, Debt, Draw, Entry, OpenPeriod, Wallet, Fired, Counted, TopUps)
+_Value = TypeVar("_Value", Adjustment, Credit, Debt, Draw, Entry, OpenPeriod, OwedAgain, Wallet, Fired, Counted, TopUps)
 
 # The fields that are not plain JSON: decimals, and values within values.
 _DECIMALS = {"amount", "remaining", "lapsed", "owed", "balance_after"}
@@ -29,6 +29,7 @@ _WITHIN: dict[str, Any] = {
     "drawn": Draw,
     "held": Draw,
     "counted": Counted,
+    "owed_again": OwedAgain,
 }
 
 

@@ -38,6 +38,7 @@ class Line:
         included: what was used besides `quantity`, in the same unit, and is not charged.
         unpriced: there was usage that no price of the plan fits; it is charged zero.
         period: start and end of the earlier period that an adjustment is for.
+        credit: the credit whose payment went back, which an adjustment asks for again.
     """
 
     item: str | None
@@ -53,9 +54,10 @@ class Line:
     included: Fraction = Fraction(0)
     unpriced: bool = False
     period: tuple[int, int] | None = None
+    credit: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The line as invoices and drafts show it; `included`, `period` and `unpriced` only where there is such."""
+        """The line as invoices and drafts show it; what stands at its end only where there is such."""
         shown: dict[str, Any] = {
             "item": self.item,
             "description": self.description,
@@ -71,6 +73,7 @@ class Line:
         shown |= {"included": text(self.included)} if self.included else {}
         if self.period:
             shown["period"] = {"start": format_time(self.period[0]), "end": format_time(self.period[1])}
+        shown |= {"credit": self.credit} if self.credit else {}
         return shown | {"unpriced": True} if self.unpriced else shown
 
 

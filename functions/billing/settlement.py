@@ -7,12 +7,12 @@ from typing import Any
 
 from billing import top_ups
 from billing.alerts import DEPLETED, Edge, Readings, edges
+from billing.attempts import Attempt
 from billing.credits import Credit
 from billing.customers import Account
 from billing.money import exact
 from billing.plans import Plan
 from billing.timeline import Timeline, UsageOf
-from billing.top_ups import Attempt
 from billing.wallet import Entry, OpenPeriod, Wallet, balance
 from metering.decimals import text
 from metering.times import HOUR, format_time

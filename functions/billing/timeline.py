@@ -13,6 +13,7 @@ from decimal import Decimal
 from billing.books import Books
 from billing.credits import Credit
 from billing.customers import Account
+from billing.money import total
 from billing.periods import next_period, whole_period
 from billing.plans import Plan
 from billing.rating import rate, subtotal
@@ -156,7 +157,8 @@ class Timeline:
         if known not in self._owed:
             plan = self.plans[period.plan, period.version]
             rows = self.usage_in(period, at)
-            self._owed[known] = subtotal(rate(plan, rows, period.share, over=over))
+            again = total(each.amount for each in period.owed_again)
+            self._owed[known] = subtotal(rate(plan, rows, period.share, over=over)) + again
         return self._owed[known]
 
     def _turn_periods(self, instant: int, at: int | None) -> None:
@@ -193,7 +195,7 @@ class Timeline:
         boundary = next_period(calendar, start).end
         return OpenPeriod(
             start=start,
-            end=self.account.first_split(start, boundary),
+            end=self.account.first_split(start, boundary, (change.plan, change.version)),
             boundary=boundary,
             whole_milliseconds=whole_period(calendar, start).length_milliseconds,
             plan=change.plan,
@@ -209,8 +211,10 @@ class Timeline:
             current = (change.plan, change.version) == (period.plan, period.version)
             if change.splits and change.effective_at == start and not current:
                 fresh = self._opened(start)
-                period = replace(fresh, drawn=period.drawn, held=period.held)  # noqa: PLW2901 - the same one, anew
-            end = self.account.first_split(start, period.boundary)
+                period = replace(  # noqa: PLW2901 - the same one, anew
+                    fresh, drawn=period.drawn, held=period.held, owed_again=period.owed_again
+                )
+            end = self.account.first_split(start, period.boundary, (period.plan, period.version))
             self.books.periods[start] = replace(period, end=end)
 
     def _end_credits(self, instant: int, at: int | None) -> None:

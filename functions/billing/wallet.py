@@ -4,7 +4,6 @@ Law 5.4: nothing here is counted up or down by events. A wallet is a value; `set
 from what is owed now, and everything that changes a balance leaves an entry, so a balance is the sum of entries.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -32,6 +31,14 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class OwedAgain:
+    """What had been spent of a credit whose payment went back: owed with the period that ran when that was known."""
+
+    credit: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class OpenPeriod:
     """A period that still moves the wallet: the running one, or an ended one in grace.
 
@@ -47,6 +54,7 @@ class OpenPeriod:
         held: what came back for credits that have ended: only this period can draw it again.
         closed: its end has passed.
         issue: how often its invoice was voided to be made anew.
+        owed_again: what had been spent of credits whose payments went back while it ran.
     """
 
     start: int
@@ -60,6 +68,7 @@ class OpenPeriod:
     held: tuple[Draw, ...] = ()
     closed: bool = False
     issue: int = 0
+    owed_again: tuple[OwedAgain, ...] = ()
 
     @property
     def period(self) -> Period:
@@ -158,7 +167,7 @@ class Wallet:
         opened_until: where the next period begins; None before the first has closed.
         debts: of concluded periods (`prepaid_only`).
         adjustments: of concluded periods, for the next invoice: that of the oldest open period.
-        entries: of the running clock hour.
+        entries: of the running clock hour, those that came to nothing among them (`moves`).
         fired: alerts that have fired and not armed again.
         funded: whether a credit has ever begun: until then, balance alerts are silent.
         top_ups: the open attempt, the cool-off and what counts against the caps.
@@ -178,6 +187,11 @@ class Wallet:
     funded: bool = False
     top_ups: TopUps = NO_TOP_UPS
     version: int = 0
+
+    @property
+    def moves(self) -> tuple[Entry, ...]:
+        """The entries of the running clock hour that move the balance."""
+        return tuple(entry for entry in self.entries if entry.amount)
 
     @property
     def running(self) -> OpenPeriod | None:
@@ -281,9 +295,5 @@ def conclude(wallet: Wallet, start: int) -> tuple[Wallet, OpenPeriod]:
         raise Conflict("the period has not ended", "period_open")
     debts = (*wallet.debts, Debt(start, found.debt)) if found.debt else wallet.debts
     adjustments = () if found is wallet.periods[0] else wallet.adjustments
-    periods = _without(wallet.periods, found)
+    periods = tuple(period for period in wallet.periods if period is not found)
     return replace(wallet, periods=periods, debts=debts, adjustments=adjustments), found
-
-
-def _without(periods: Iterable[OpenPeriod], gone: OpenPeriod) -> tuple[OpenPeriod, ...]:
-    return tuple(period for period in periods if period.start != gone.start)

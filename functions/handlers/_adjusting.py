@@ -58,17 +58,27 @@ def _as_known(view: View, concluded: Concluded) -> View:
 
 
 def invoiced_somewhere(wallet: Wallet, view: View, found: Sequence[Concluded]) -> tuple[Wallet, Sequence[Put]]:
-    """Give the adjustments of a customer who has ended a period, and so an invoice, of their own.
-
-    It is named by a minute on which no other can begin, also if the customer goes on after all: those fall on quarters.
-    """
+    """Give the adjustments of a customer who has ended a period, and so an invoice, of their own."""
     ends_at = view.account.customer.ends_at
     if not wallet.adjustments or wallet.periods or ends_at is None or view.now < ends_at:
         return wallet, ()
+    return _with_a_period(wallet, view, found[-1])
+
+
+def something_to_invoice(wallet: Wallet, view: View) -> tuple[Wallet, Sequence[Put]]:
+    """The wallet with a period that can be asked for something: one of its own where none is open any more."""
+    if wallet.periods:
+        return wallet, ()
+    return _with_a_period(wallet, view, view.live.periods.concluded_between(wallet.customer, 0, view.now)[-1])
+
+
+def _with_a_period(wallet: Wallet, view: View, last: Concluded) -> tuple[Wallet, Sequence[Put]]:
+    """A period without length, named by a minute on which no other can begin, also if the customer goes on after all.
+
+    Those fall on quarters of hours.
+    """
     start = floor(view.now, MINUTE)
     while not start % QUARTER or view.live.periods.concluded(wallet.customer, start):
         start += MINUTE
-    period = closing_period(found[-1], start)
-    return replace(wallet, periods=(period,)), [
-        due_period(wallet.customer, start, start + view.live.grace_milliseconds)
-    ]
+    due = due_period(wallet.customer, start, start + view.live.grace_milliseconds)
+    return replace(wallet, periods=(closing_period(last, start),)), [due]

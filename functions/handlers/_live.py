@@ -5,18 +5,23 @@ Everything is made when it is first asked for, so a function pays only for what 
 
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from adapters.attempts import Attempts
 from adapters.bus import Bus
-from adapters.catalog import Catalog
+from adapters.catalog import Catalog, Damaged
 from adapters.clock import StoredClock, real_now
+from adapters.deliveries import Deliveries
 from adapters.dynamo import DynamoTable
+from adapters.endpoints import Endpoints
 from adapters.events import Events
 from adapters.invoices import Invoices
-from adapters.items import Table
+from adapters.items import Item, Table
 from adapters.keys import Keys
 from adapters.lag import Lag
 from adapters.ledger import Ledger
@@ -27,14 +32,25 @@ from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
 from adapters.revocations import Revocations
 from adapters.secrets import Secret
+from adapters.stripe_events import SeenEvents, StripeEvents
 from adapters.usage import Usage
 from adapters.watches import Watches
+from adapters.webhooks import Webhooks
+from handlers._door import count, logger
 from metering.errors import Invalid
 from metering.events import Acceptance
-from metering.times import parse_duration, parse_time
+from metering.times import HOUR, parse_duration, parse_time
 
 if TYPE_CHECKING:
-    from adapters.stripe import Payments
+    from adapters.payments import Payments
+    from adapters.stripe import Stripe
+    from adapters.stripe_customers import StripeCustomers
+    from adapters.stripe_invoice_payments import StripeInvoicePayments
+    from adapters.stripe_invoices import StripeInvoices
+    from adapters.stripe_pages import StripePages
+
+STRIPE_INTERVAL_SECONDS = Decimal("0.25")
+"""Between two calls of one worker: the five of a queue stay at 20 calls a second, below the 25 that Stripe allows."""
 
 
 @dataclass
@@ -61,12 +77,16 @@ class Live:
     @cached_property
     def catalog(self) -> Catalog:
         """What operators define, read anew each time."""
-        return Catalog(self.catalog_table)
+        return Catalog(self.catalog_table, _report)
 
     @cached_property
     def remembered(self) -> Remembered:
-        """What operators define, remembered for half a minute; on the local cloud of its clock, which leaps."""
-        return Remembered(self.catalog, monotonic=self._seconds) if self._is_clock_stored else Remembered(self.catalog)
+        """What operators define, remembered for half a minute; meters not beyond the first event of another hour."""
+        return Remembered(
+            self.catalog,
+            monotonic=self._seconds,
+            epoch=lambda: (self.clock() + self.acceptance.future) // HOUR,
+        )
 
     @cached_property
     def keys(self) -> Keys:
@@ -94,6 +114,11 @@ class Live:
         return Ledger(self.ledger_table)
 
     @cached_property
+    def attempts(self) -> Attempts:
+        """What was tried to be bought."""
+        return Attempts(self.ledger_table, _report_item)
+
+    @cached_property
     def revocations(self) -> Revocations:
         """What was taken back."""
         return Revocations(self.ledger_table)
@@ -111,7 +136,7 @@ class Live:
     @cached_property
     def invoices(self) -> Invoices:
         """What was invoiced."""
-        return Invoices(self.ledger_table)
+        return Invoices(self.ledger_table, _report_item)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -124,20 +149,81 @@ class Live:
         return Watches(self.ledger_table)
 
     @cached_property
+    def endpoints(self) -> Endpoints:
+        """Who is told by webhook."""
+        return Endpoints(self.ledger_table)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """What was told to whom."""
+        return Deliveries(self.ledger_table)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Posts to users' servers; on the local cloud also to this machine."""
+        return Webhooks(loopback=self.environment.get("LOCAL_WEBHOOKS") == "loopback")
+
+    @cached_property
     def bus(self) -> Bus:
         """Where announcements go."""
         return Bus(self.setting("BUS_NAME"))
 
     @cached_property
-    def payments(self) -> "Payments":
+    def stripe(self) -> "Stripe":
         """Stripe; its SDK is imported here, by the functions that pay, and nowhere else."""
-        from adapters.stripe import Payments  # noqa: PLC0415 - a hundred milliseconds that other functions do not spend
+        from adapters.stripe import Pace, Stripe  # noqa: PLC0415 - a hundred milliseconds that others do not spend
 
-        return Payments(self.secret, self.environment.get("STRIPE_URL"))
+        url = self.environment.get("STRIPE_URL")
+        return Stripe(self.secret, url, None if url else Pace(STRIPE_INTERVAL_SECONDS))
+
+    @cached_property
+    def payments(self) -> "Payments":
+        """Payments of top-ups."""
+        from adapters.payments import Payments  # noqa: PLC0415 - as above
+
+        return Payments(self.stripe)
+
+    @cached_property
+    def stripe_customers(self) -> "StripeCustomers":
+        """Customers as Stripe knows them."""
+        from adapters.stripe_customers import StripeCustomers  # noqa: PLC0415 - as above
+
+        return StripeCustomers(self.stripe)
+
+    @cached_property
+    def stripe_events(self) -> StripeEvents:
+        """Events as Stripe lists them."""
+        return StripeEvents(self.stripe)
+
+    @cached_property
+    def seen_events(self) -> SeenEvents:
+        """Which of Stripe's events have been handed on."""
+        return SeenEvents(self.ledger_table)
+
+    @cached_property
+    def stripe_invoices(self) -> "StripeInvoices":
+        """Invoices as Stripe knows them."""
+        from adapters.stripe_invoices import StripeInvoices  # noqa: PLC0415 - as above
+
+        return StripeInvoices(self.stripe)
+
+    @cached_property
+    def stripe_invoice_payments(self) -> "StripeInvoicePayments":
+        """Payments of invoices."""
+        from adapters.stripe_invoice_payments import StripeInvoicePayments  # noqa: PLC0415 - as above
+
+        return StripeInvoicePayments(self.stripe)
+
+    @cached_property
+    def stripe_pages(self) -> "StripePages":
+        """Pages that Stripe hosts."""
+        from adapters.stripe_pages import StripePages  # noqa: PLC0415 - as above
+
+        return StripePages(self.stripe)
 
     @cached_property
     def secret(self) -> Secret:
-        """The Stripe key and webhook secrets."""
+        """The Stripe key and webhook secrets, and the key for signing our own webhooks."""
         return Secret(self.setting("STRIPE_SECRET_ARN"))
 
     def queue(self, name: str) -> Queue:
@@ -166,6 +252,11 @@ class Live:
         assert isinstance(issuer, dict)  # noqa: S101 - the template writes it
         return issuer
 
+    @property
+    def invoice_prefix(self) -> str:
+        """What the numbers of invoices begin with."""
+        return str(self.issuer.get("invoice_prefix") or "")
+
     @cached_property
     def clock(self) -> Callable[[], int]:
         """Milliseconds since 1970: the machine's, or on the local cloud the stored clock."""
@@ -176,7 +267,8 @@ class Live:
         return self.environment.get("LOCAL_CLOCK") == "stored"
 
     def _seconds(self) -> float:
-        return self.clock() / 1000
+        """What passes: on the local cloud its own time, which leaps."""
+        return self.clock() / 1000 if self._is_clock_stored else time.monotonic()
 
     def scheduled_now(self, event: dict[str, Any]) -> int:
         """The clock of a scheduled function: its event's `time`, or now where that does not say one (law 5.9)."""
@@ -184,6 +276,19 @@ class Live:
             return parse_time(event.get("time"))
         except Invalid:
             return self.clock()
+
+
+def _report(damaged: Damaged) -> None:
+    """Tell of a customer that cannot be read, whoever came across it: its neighbours go on without a word."""
+    logger.error("a customer cannot be read", extra={"customer": damaged.customer, "reason": damaged.reason})
+    count("UnreadableCustomers")
+
+
+def _report_item(item: Item, error: Exception) -> None:
+    """Tell of what a list goes on without; it is listed again, and told of again, until somebody mends it."""
+    what = {"customer": str(item.get("pk")), "item": str(item.get("sk")), "reason": type(error).__name__}
+    logger.error("an item cannot be read", extra=what)
+    count("ParkedRecords")
 
 
 live = Live()

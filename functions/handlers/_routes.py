@@ -63,6 +63,17 @@ def read_body() -> Body:
     return body
 
 
+def named(body: Body, name: str, key: str) -> Body:
+    """A body with the id or key that the path names.
+
+    Raises:
+        Invalid: it names another one.
+    """
+    if body.setdefault(name, key) != key:
+        raise Invalid("the body", faults=[Fault(f"/{name}", "is another one than the path names")])
+    return body
+
+
 def _refuse(name: str) -> object:
     raise ValueError(name)
 
@@ -145,9 +156,11 @@ def query_limit() -> int:
         Invalid: it is no such number.
     """
     given = query("limit", "100")
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:6]) <= _MOST_ROWS):
+    # Not a digit too many, of which Python would not read thousands.
+    limit = int(given) if given.isascii() and given.isdigit() and len(given) <= len(str(_MOST_ROWS)) else 0
+    if not 1 <= limit <= _MOST_ROWS:
         raise Invalid("`limit` must be from 1 to 1000")
-    return int(given)
+    return limit
 
 
 def meter_named(key: str) -> Meter:

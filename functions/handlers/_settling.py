@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from adapters.items import ConditionFailed, Put
 from adapters.usage import Measured
 from billing.accounts import with_versions
-from billing.adjustments import adjustments_on, with_adjustments
+from billing.adjustments import adjustments_on, owed_again_lines, with_adjustments
 from billing.customers import Account, NoCurrency
+from billing.periods import Period
 from billing.plans import Plan
 from billing.rating import Line, rate
 from billing.settlement import Settlement, plans_needed, settle
@@ -78,12 +79,13 @@ class View:
     def lines(self, period: OpenPeriod) -> tuple[Line, ...]:
         """The invoice lines of an open period as of now, with what earlier ones are adjusted by."""
         adjustments = adjustments_on(self.wallet, period.start)
-        return with_adjustments(self.rated(period), adjustments, self.account.customer.timezone)
+        return with_adjustments(self.rated(period), adjustments, self.account)
 
     def rated(self, period: OpenPeriod) -> tuple[Line, ...]:
-        """What a period's own usage makes, as of now."""
+        """What a period is asked for by itself, as of now: for its usage, and for what was owed again in it."""
         plan = self.live.remembered.plan(period.plan, period.version)
-        return rate(plan, self.usage(period.start, period.end, None), period.share, over=period.end <= self.now)
+        usage = self.usage(period.start, period.end, None)
+        return (*rate(plan, usage, period.share, over=period.end <= self.now), *owed_again_lines(period))
 
     def next_due(self) -> int | None:
         """When to look again without new usage: while sessions run that is always, by an instant that stays."""
@@ -92,10 +94,11 @@ class View:
         return self.settlement.due_at
 
 
-def look(customer: str, live: Live, now: int, since: int | None = None) -> View:
+def look(customer: str, live: Live, now: int, since: int | None = None, *, with_usage: bool = True) -> View:
     """Read a customer, strongly and in the order that law 5.4 asks for, and settle in memory.
 
-    With `since` the usage from then on is read too, for a concluded period that is opened again.
+    With `since` the usage from then on is read too, for a concluded period that is opened again. Without usage only
+    what does not depend on it is right: when periods begin and end.
 
     Raises:
         NotFound: there is no such customer.
@@ -108,9 +111,9 @@ def look(customer: str, live: Live, now: int, since: int | None = None) -> View:
     )
     wallet = stored.wallet if stored else new_wallet(account, now)
     plans = {needed: live.remembered.plan(*needed) for needed in plans_needed(wallet, account)}
-    measured = _measured(wallet, account, now, live, since) if account.plans else Measured()
+    measured = _measured(wallet, account, now, live, since) if account.plans and with_usage else Measured()
     view = View(
-        live, account, plans, measured, max(now, wallet.settled_at), _unmoved(wallet), stored.due_at if stored else None
+        live, account, plans, measured, max(now, wallet.settled_at), unmoved(wallet), stored.due_at if stored else None
     )
     return replace(view, settlement=view.settle(wallet))
 
@@ -125,10 +128,24 @@ def view_of(customer: str, live: Live, now: int) -> View:
         return look(customer, live, now)
     except NoCurrency:
         account = live.catalog.account(customer)
-        return View(live, account, {}, Measured(), now, _unmoved(Wallet(account.customer.id, "", now)), None)
+        return View(live, account, {}, Measured(), now, unmoved(Wallet(account.customer.id, "", now)), None)
 
 
-def _unmoved(wallet: Wallet) -> Settlement:
+def running_period(customer: str, live: Live, now: int) -> Period | None:
+    """The period that runs now, whoever has settled the wallet since it began; None where none does.
+
+    Raises:
+        NotFound: there is no such customer.
+    """
+    try:
+        running = look(customer, live, now, with_usage=False).wallet.running
+    except NoCurrency:
+        return None
+    return running.period if running else None
+
+
+def unmoved(wallet: Wallet) -> Settlement:
+    """A wallet in which nothing happened, or what did is told elsewhere."""
     return Settlement(wallet, {}, (), (), (), (), None, None, changed=False)
 
 

@@ -1,18 +1,29 @@
-"""Bus rule balance.low: tell the operator's topic."""
+"""Bus rules balance.low and webhook_endpoint.disabled: tell the operator's topic."""
 
 from typing import Any
 
 from adapters.topic import Topic
 from handlers import _live
 
+# By detail-type: what has happened, which field says to whom, and the sentence.
+_WORDS = {
+    "balance.low": ("Balance low", "customer", "A prepaid balance fell below its threshold."),
+    "webhook_endpoint.disabled": (
+        "Webhook endpoint disabled",
+        "endpoint",
+        "A webhook endpoint said that it is gone, or nothing has reached it for days: nothing is sent to it any more.",
+    ),
+}
 
-def message(detail: dict[str, Any]) -> tuple[str, str]:
+
+def message(detail_type: str, detail: dict[str, Any]) -> tuple[str, str]:
     """The subject and text for a person; ids and amounts only, nothing personal."""
-    subject = f"Balance low: {detail['customer']}"[:100]
+    title, whose, sentence = _WORDS[detail_type]
+    subject = f"{title}: {detail[whose]}"[:100]
     lines = (f"{name}: {value}" for name, value in sorted(detail.items()))
-    return subject, "\n".join(["A prepaid balance fell below its threshold.", "", *lines])
+    return subject, "\n".join([sentence, "", *lines])
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
     """EventBridge event with an announcement as its detail."""
-    Topic(_live.live.setting("ALERT_TOPIC_ARN")).publish(*message(event["detail"]))
+    Topic(_live.live.setting("ALERT_TOPIC_ARN")).publish(*message(event["detail-type"], event["detail"]))

@@ -1,6 +1,7 @@
 """Usage stream, the rate queue and the minute: draw what is owed from each wallet. Laws 5.2, 5.4, 5.7 and 5.9.
 
-Also what has to be looked at again though nothing arrives: customers without a plan, and what looked odd a minute ago.
+Also what has to be looked at again though nothing arrives: customers without a plan, what looked odd a minute ago, and
+webhooks whose next try has come.
 """
 
 import json
@@ -14,6 +15,7 @@ from billing.customers import NoCurrency
 from billing.periods import Period
 from handlers import _live
 from handlers._adjusting import adjust, is_late
+from handlers._deliveries import have_made
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
 from handlers._settling import settle_customer
@@ -87,7 +89,7 @@ def poke_suspects(keys: Iterable[tuple[str, str]], live: Live, now: int) -> None
 
 
 def tick(live: Live, now: int) -> int:
-    """Put what is due on the queue, in packs: wallets, watches and suspects; returns how many."""
+    """Put what is due on its queue, in packs: wallets, watches, suspects, and webhooks one by one; returns how many."""
     due: dict[str, list[Any]] = {"customers": [], "watched": [], "suspects": []}
     for shard in range(SHARDS):
         wallets, watched = live.ledger.due_wallets(shard, now, _MOST_PER_SHARD)
@@ -99,7 +101,9 @@ def tick(live: Live, now: int) -> int:
         {kind: found[start : start + _PACK]} for kind, found in due.items() for start in range(0, len(found), _PACK)
     ]
     live.queue("RATE").send(packs)
-    return sum(map(len, due.values()))
+    deliveries = live.deliveries.due(now, _MOST_PER_SHARD)
+    have_made(deliveries, live)
+    return sum(map(len, due.values())) + len(deliveries)
 
 
 def handler(event: dict[str, Any], _context: object) -> None:

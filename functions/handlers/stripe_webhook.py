@@ -1,4 +1,4 @@
-"""POST /v1/stripe/webhook: check the signature, hand the object's id to whoever knows it, acknowledge.
+"""POST /v1/stripe/webhook: check the signature, queue the object's id for whoever knows it, acknowledge.
 
 Nothing of the message but ids is believed: the object is fetched again from Stripe by the function that handles it.
 The check is Stripe's documented scheme in the standard library, so that this door never loads the SDK.
@@ -10,10 +10,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from adapters.availability import available
 from adapters.clock import real_now
 from handlers import _live
 from handlers._door import answer, body_of, header, refuse
 from handlers._live import Live
+from handlers._stripe_news import hand_on
 from metering.errors import Invalid, TaximeterError
 
 _TOLERANCE_SECONDS = 300
@@ -37,29 +39,25 @@ def check_signature(body: bytes, signature: str, secrets: Sequence[str], now_sec
         raise Invalid("the signature does not fit", "signature")
 
 
-def route(event: dict[str, Any], live: Live) -> None:
-    """Hand a Stripe event on by the kind of its object; others are acknowledged and dropped."""
-    about = (event.get("data") or {}).get("object") or {}
-    kind, identity = about.get("object"), about.get("id")
-    if kind == "payment_intent" and identity:
-        live.queue("TOP_UP").send([{"payment_intent": identity}])
-    elif kind == "invoice" and identity:
-        live.queue("COLLECT").send([{"stripe_invoice": identity}])
+def _take(event: dict[str, Any], live: Live) -> None:
+    body = body_of(event, _MOST_BYTES)
+    secrets = live.secret.stripe_webhook_secrets()
+    # Stripe signs with the real time, also on a local cloud whose clock was moved.
+    now = real_now()
+    check_signature(body, header(event, "stripe-signature"), secrets, now // 1000)
+    try:
+        message = json.loads(body)
+    except ValueError:
+        raise Invalid("the body is not JSON") from None
+    if isinstance(message, dict) and isinstance(message.get("id"), str):
+        hand_on(message, live, now)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """HTTP API, payload format 2.0."""
-    live = _live.live
     try:
-        body = body_of(event, _MOST_BYTES)
-        secrets = live.secret.stripe_webhook_secrets()
-        # Stripe signs with the real time, also on a local cloud whose clock was moved.
-        check_signature(body, header(event, "stripe-signature"), secrets, real_now() // 1000)
-        try:
-            message = json.loads(body)
-        except ValueError:
-            raise Invalid("the body is not JSON") from None
-        route(message if isinstance(message, dict) else {}, live)
+        with available():
+            _take(event, _live.live)
     except TaximeterError as error:
         return refuse(error)
     return answer(200, {"received": True})

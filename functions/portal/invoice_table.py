@@ -49,7 +49,8 @@ def _rows(invoice: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         adjusted = line.get("period")
         period = {f"period_{name}": instant for name, instant in adjusted.items()} if adjusted else {}
         # Of the adjustments that is the one for no period: what all of them left below zero.
-        credit = invoice["credit"] if line["kind"] == "adjustment" and not adjusted else None
+        granted = line["kind"] == "adjustment" and not adjusted
+        credit = line.get("credit", invoice["credit"] if granted else None)
         dimensions = "; ".join(f"{name}={value}" for name, value in sorted(line["dimensions"].items()))
         amount = money(line["amount"], currency)
         yield {**line, **common, **period, "dimensions": dimensions, "amount": amount, "credit": credit}

@@ -4,9 +4,11 @@ import typer
 
 from taximeter import asking, benchmark, local, offline, operator, reading
 from taximeter.applying.command import apply
+from taximeter.connecting import stripe
 from taximeter.demo.command import demo
 from taximeter.importing.command import import_
 from taximeter.replaying.command import replay
+from taximeter.topping_up import top_ups
 
 main = typer.Typer(
     name="taximeter",
@@ -38,6 +40,8 @@ for _command in (
     main.command()(_command)
 main.command("import")(import_)
 main.add_typer(operator.keys, name="keys")
+main.add_typer(stripe, name="stripe")
+main.add_typer(top_ups, name="top-ups")
 
 if __name__ == "__main__":
     main()

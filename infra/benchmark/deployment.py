@@ -50,7 +50,7 @@ _HANDLERS: dict[str, Any] = {
 _QUEUES = {"RATE": "rate", "INVOICE": "invoice", "REFRESH": "aggregate"}
 _ENVIRONMENT = {
     **{f"{name.upper()}_TABLE": name for name in ("Catalog", "Events", "Usage", "Ledger")},
-    **{f"{name}_QUEUE_URL": name for name in ("RATE", "INVOICE", "TOP_UP", "COLLECT", "REFRESH")},
+    **{f"{name}_QUEUE_URL": name for name in ("RATE", "INVOICE", "TOP_UP", "COLLECT", "REFRESH", "NOTIFY")},
     "ACCEPT_PAST": "35d",
     "ACCEPT_FUTURE": "5m",
     "GRACE": "1h",
@@ -206,7 +206,7 @@ class Deployment:
                 raise RuntimeError("the key is not known")
             self._authorized_until = self.now + _AUTHORIZED_FOR
 
-    def put_events(self, Entries: Sequence[Mapping[str, str]]) -> Any:  # noqa: N803, ANN401 - the SDK's own name and JSON
+    def put_events(self, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803, ANN401 - the SDK's own name and JSON
         """The bus."""
         for entry in Entries:
             self.tally.add("bus events", max(1, -(-len(entry["Detail"].encode()) // _BUS_CHUNK_BYTES)))

@@ -144,13 +144,15 @@ def _bring_up(
         children.append(processes.spawn(name, module, folder=folder, environment=environment, attached=attached))
         _remember(folder, children, None)
     say("synthesising the template")
-    settings = {"local": True, "stripe_url": stripe_url, "top_up_delay_seconds": 1, **context}
+    apis_url = f"{endpoint_url}/_aws/execute-api"
+    addresses = {"stripe_url": stripe_url, "api_url": apis_url}
+    settings = {"local": True, **addresses, "top_up_delay_seconds": 1, **context}
     deployment.synthesise(settings, folder / "assembly", environment)
     for child, child_port in zip(children, (port, stripe_port), strict=True):
         processes.wait_for(child, child_port)
     say("deploying the stacks")
     outputs = deployment.deploy(folder / "assembly", endpoint_url)
-    api_url = f"{endpoint_url}/_aws/execute-api/{outputs['ApiId']}"
+    api_url = f"{apis_url}/{outputs['ApiId']}"
     admin_key = f"tx_{secrets.token_urlsafe(32)}"
     stripe_api_key = f"sk_test_local{secrets.token_hex(16)}"
     cloud = Cloud(port, api_url, admin_key, endpoint_url, stripe_url, stripe_api_key, outputs)
@@ -213,13 +215,14 @@ def _hand_over_keys(cloud: Cloud) -> None:
         headers={"authorization": f"Bearer {cloud.stripe_api_key}"},
     )
     answer.raise_for_status()
-    keys = {
+    vault, name = cloud.client("secretsmanager"), cloud.outputs["StripeSecretArn"]
+    # The rest of it stays: webhooks are signed with a key that was made with the secret.
+    keys = json.loads(vault.get_secret_value(SecretId=name)["SecretString"])
+    keys |= {
         "stripe_api_key": cloud.stripe_api_key,
         "stripe_webhook_secrets": [answer.json()["secret"]],
     }
-    cloud.client("secretsmanager").put_secret_value(
-        SecretId=cloud.outputs["StripeSecretArn"], SecretString=json.dumps(keys)
-    )
+    vault.put_secret_value(SecretId=name, SecretString=json.dumps(keys))
 
 
 def _wake(cloud: Cloud) -> None:
@@ -228,7 +231,7 @@ def _wake(cloud: Cloud) -> None:
     Raises:
         RuntimeError: A function cannot be loaded, or the API's health check does not answer 200.
     """
-    names = ("Pair", "Aggregate", "Rate", "Relay", "TopUp", "Collect", "Invoice")
+    names = ("Pair", "Aggregate", "Rate", "Relay", "TopUp", "Collect", "Invoice", "StripeEvents", "Notify")
     with cloud.api() as api, ThreadPoolExecutor(max_workers=3) as pool:
         healthy = pool.submit(api.get, "/v1/health")
         pool.submit(api.post, "/v1/events", json=[])

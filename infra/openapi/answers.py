@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from billing.attempts import State
 from billing.plans import Plan
 
 DECIMAL: dict[str, Any] = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$", "description": "A decimal number, exact."}
@@ -216,9 +217,17 @@ class TopUpRow(Answer):
     amount: Annotated[Decimal, Field(description="What is credited, before tax.")]
     tax: Decimal
     charged: Decimal
-    status: Literal["requested", "creating", "confirming", "succeeded", "failed", "action_required", "canceled"]
+    status: Annotated[State, Field(description="With `action_required` it is to be paid at `url`; three are ends.")]
     automatic: bool
     requested_at: Time
     changed_at: Time
     payment_intent: str | None
-    reason: str | None
+    reason: Annotated[str | None, Field(description="Why it failed, in the words of Stripe's code.")]
+    url: Annotated[str | None, Field(description="Where the customer can pay in person, while that is asked for.")]
+    returned: Annotated[Decimal, Field(description="What of `charged` went back, by refunds and lost disputes.")]
+
+
+class PaymentPage(Answer):
+    """A page of Stripe's."""
+
+    url: str

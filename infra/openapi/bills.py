@@ -75,6 +75,9 @@ class InvoiceLine(Answer):
     period: Annotated[
         InvoicePeriod | None, Field(description="Of an adjustment: the earlier period whose usage changed.")
     ] = None
+    credit: Annotated[
+        str | None, Field(description="Of an adjustment: the credit that was spent and whose payment went back.")
+    ] = None
 
 
 class Quote(Answer):
@@ -116,11 +119,24 @@ class InvoiceHead(Answer):
     due_at: Time | None
     paid_at: Time | None
     stripe_invoice: str | None
-    hosted_invoice_url: str | None
+    hosted_invoice_url: Annotated[str | None, Field(description="Stripe's page on which the customer can pay it.")]
     credit_granted: Annotated[Decimal, Field(description="What adjustments left below zero: it becomes a credit.")]
     credit: Annotated[str | None, Field(description="The id of that credit.")]
     reissued_as: Annotated[
         str | None, Field(description="Of a void invoice: the id of the one that was made anew of its period.")
+    ]
+    held: Annotated[
+        bool, Field(description="Too small to be charged: it is collected with the customer's next invoice.")
+    ]
+    carried_by: Annotated[
+        str | None, Field(description="The id of the invoice on whose Stripe invoice its sum stands too.")
+    ]
+    attempt_count: Annotated[int, Field(description="How often it was tried to charge it.")]
+    payment_failure: Annotated[
+        str | None, Field(description="While it is not paid: why not, by Stripe's code or `no_payment_method`.")
+    ]
+    next_payment_attempt: Annotated[
+        Time | None, Field(description="When that is tried again by itself; null when somebody has to do something.")
     ]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from billing import attempts, deliveries
 from billing.spans import SpanUnit
 from billing.statement import WindowUnit
 
@@ -23,10 +24,11 @@ QUERY: Mapping[str, dict[str, Any]] = {
     ),
     "customer": _query("customer", "Whose.", _KEY, required=True),
     "meter": _query("meter", "Of which meter.", _KEY, required=True),
+    "session_meter": _query("meter", "Of which duration meter; of all of them unless told.", _KEY),
     "from": _query(
         "from",
         "The first instant. For usage: of the running period unless told, cut to the quarter of an hour (to the minute "
-        "with `window=minute`). For sessions: a day ago, and whatever still runs. For events: as far as they are kept.",
+        "with `window=minute`). For events and sessions: as far as they are kept, and whatever still runs.",
         _TIME,
     ),
     "to": _query(
@@ -84,24 +86,33 @@ QUERY: Mapping[str, dict[str, Any]] = {
     ),
     "session_status": _query(
         "status",
-        "Only those; a session that a next start or its longest duration ended is both closed and anomalous.",
+        "Only those; a session that a next start or its longest duration ended is both closed and anomalous, and a "
+        "stop that ended nothing is anomalous alone.",
         {"enum": ["open", "closed", "anomalous"]},
     ),
     "version": _query("version", "Which version; the newest unless told.", {"type": "integer", "minimum": 1}),
     "invoice_status": _query(
         "status",
-        "Only those.",
+        "Only those. `draft` without a customer: the drafts in grace of all customers. A page of what is looked for "
+        "may end before its limit, also without a row, and go on with `next`.",
         {"enum": ["draft", "finalized", "paid", "past_due", "void", "uncollectible"]},
     ),
-    "whose": _query("customer", "Only those of this customer, drafts in grace among them.", _KEY),
+    "top_up_status": _query("status", "Only those.", {"enum": list(get_args(attempts.State))}),
+    "delivery_status": _query("status", "Only those.", {"enum": list(get_args(deliveries.State))}),
+    "whose": _query(
+        "customer", "Only those of this customer, drafts in grace among them; all that have numbers unless told.", _KEY
+    ),
 }
 
 _PATHS: Mapping[str, str] = {
     "key": "The key of a meter or plan.",
     "customer": "The id of a customer.",
+    "top_up": "The id of one of the customer's top-ups.",
     "credit": "The id of one of the customer's credits.",
     "name": "The id or the number of an invoice.",
     "key_id": "The id of an API key.",
+    "endpoint": "The id of a webhook endpoint.",
+    "delivery": "The id of one of its deliveries.",
 }
 
 

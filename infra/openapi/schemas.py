@@ -12,12 +12,13 @@ from pydantic_core import core_schema
 from adapters.keys import SCOPES
 from billing.credits import CreditRequest, RevocationRequest
 from billing.customers import Customer
+from billing.endpoints import DETAIL_TYPES, EVERYTHING, EndpointRequest
 from billing.plans import Plan
 from billing.quotes import QuoteRequest
 from billing.what_if import WhatIfRequest
 from handlers._invoice_routes import VoidRequest
-from handlers._money_routes import TopUpRequest
-from infra.openapi import answers, bills, explained, wallet_answers
+from handlers._top_up_routes import SetupRequest, TopUpRequest
+from infra.openapi import answers, bills, explained, notices, wallet_answers
 from metering.bodies import EventBody, Said
 from metering.cloud_events import CloudEventBody
 from metering.meters import Meter
@@ -59,10 +60,18 @@ _TAKEN: Mapping[str, Schema] = {
     "decimal_of": _NUMBER,
     "_decimal": _NUMBER,
     "parse_time": _TIME,
+    "parse_any_time": _TIME,
     "_quarter": _QUARTER,
     "parse_duration": _DURATION,
     "_count": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+$"}]},
-    "_dimension": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+    "_dimension": {"anyOf": [{"type": "string"}, {"type": "number"}], "description": "A number keeps its text."},
+    "_listed": {
+        "description": "Types of announcements, or `*` for all of them, also for those that are yet to come.",
+        "anyOf": [
+            {"const": EVERYTHING},
+            {"type": "array", "minItems": 1, "items": {"enum": [*DETAIL_TYPES, EVERYTHING]}},
+        ],
+    },
     "_packed": {"type": "string", "contentEncoding": "base64"},
 }
 
@@ -73,8 +82,10 @@ _BODIES: Mapping[str, Any] = {
     "CreditRequest": CreditRequest,
     "RevocationRequest": RevocationRequest,
     "TopUpRequest": TopUpRequest,
+    "SetupRequest": SetupRequest,
     "WhatIfRequest": WhatIfRequest,
     "VoidRequest": VoidRequest,
+    "WebhookEndpointRequest": EndpointRequest,
     "QuoteRequest": QuoteRequest,
     "Event": EventBody,
     "EventData": Said,
@@ -97,7 +108,10 @@ _SAID = {
     "WhatIfRequest": "Another plan, and the period: its first instant, or the id or number of its invoice; the running "
     "one unless told. The meters of a plan that is written out need not exist.",
     "TopUpRequest": "How much credit to buy.",
+    "SetupRequest": "Where the customer is led afterwards; to a word of thanks unless told.",
     "VoidRequest": "Whether the period is to be invoiced anew.",
+    "WebhookEndpointRequest": "Where to post what: https alone, at public addresses alone. Without an `id` "
+    "the endpoint is named by its content.",
     "QuoteRequest": "A plan, or the key of one, and usage to hold against it.",
 }
 
@@ -125,7 +139,7 @@ class _Generator(GenerateJsonSchema):
 
 def components() -> dict[str, Schema]:
     """All schemas by name."""
-    found_in = vars(answers) | vars(bills) | vars(explained) | vars(wallet_answers)
+    found_in = vars(answers) | vars(bills) | vars(explained) | vars(notices) | vars(wallet_answers)
     models: list[Any] = [each for each in found_in.values() if _is_answer(each)]
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         *((name, "validation", TypeAdapter(body)) for name, body in _BODIES.items()),
@@ -176,7 +190,11 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:  # noqa: ANN401 - a s
 def _written(schemas: Mapping[str, Schema]) -> dict[str, Schema]:
     """Bodies as they are sent: what the path says may be left out of them."""
     customer = _without(schemas["Customer"], "id")
-    customer["properties"]["plan_effective_at"] = {"anyOf": [{"$ref": f"{_REFERENCE}Quarter"}, {"type": "null"}]}
+    customer["properties"]["plan_effective_at"] = {
+        "anyOf": [{"$ref": f"{_REFERENCE}Quarter"}, {"type": "null"}],
+        "description": "From when `plan` holds: a change now unless told, and not before the running period; a first "
+        "plan from `starts_at`, or then if that is later.",
+    }
     patch = deepcopy(customer)
     patch.pop("required", None)
     patch["properties"] = {

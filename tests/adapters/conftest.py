@@ -18,6 +18,7 @@ from moto import mock_aws
 from adapters.dynamo import DynamoTable
 from adapters.items import Table
 from adapters.memory import MemoryTable
+from tests.infra.local.stripe.in_process import InProcess
 
 _names = count()
 
@@ -137,3 +138,9 @@ def bench(request: pytest.FixtureRequest) -> Bench:
 def table(request: pytest.FixtureRequest) -> Table:
     """A table of each kind."""
     return _memory().table if request.param == "memory" else _dynamo(request.getfixturevalue(request.param)).table
+
+
+@pytest.fixture
+def stripe_stand_in() -> InProcess:
+    """Stripe in the process of the test, with a clock that moves only when it is told to."""
+    return InProcess()

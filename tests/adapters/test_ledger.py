@@ -1,4 +1,4 @@
-"""The Ledger table: wallets, entries, credits and top-ups, each write on the condition of what was read."""
+"""The Ledger table: wallets, entries and credits, each write on the condition of what was read."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
+from adapters.attempts import Attempts
 from adapters.items import ConditionFailed, Put, Table
-from adapters.ledger import Ledger, attempt_put, grant_put
+from adapters.ledger import Ledger, grant_put
 from adapters.memory import MemoryTable
 from adapters.periods import Periods, concluded_period
 from adapters.shards import shard_of
 from billing.adjustments import Concluded
+from billing.attempts import Attempt
 from billing.credits import CreditRequest
 from billing.settlement import Settlement
-from billing.top_ups import Attempt, moved
 from billing.wallet import OpenPeriod, grant
-from metering.times import HOUR, MINUTE
+from metering.times import HOUR
 from tests.adapters.conftest import Bench
 from tests.billing.histories import START, History, account, at
 
@@ -75,7 +76,7 @@ def test_nothing_of_a_commit_is_written_when_what_belongs_to_it_cannot_be(table:
     with pytest.raises(ConditionFailed):
         commit(ledger, granted, extra)
     assert ledger.wallet("acme") is None
-    assert ledger.attempts("acme") == []
+    assert Attempts(table).of_customer("acme") == []
 
 
 def test_the_ledger_is_the_hours_stored_and_the_running_one_newest_first(table: Table) -> None:
@@ -178,55 +179,3 @@ def test_what_makes_a_customer_impossible_to_delete(table: Table) -> None:
         table.delete("acme", kind)
     commit(ledger, settled())
     assert ledger.is_touched("acme")
-
-
-def test_an_attempt_moves_only_from_the_state_that_was_read(table: Table) -> None:
-    ledger = Ledger(table)
-    table.put(attempt_put(None, ATTEMPT))
-    with pytest.raises(ConditionFailed):
-        table.put(attempt_put(None, ATTEMPT))
-    creating = moved(ATTEMPT, "creating", START + 1)
-    ledger.move_attempt(ATTEMPT, creating)
-    with pytest.raises(ConditionFailed):
-        ledger.move_attempt(ATTEMPT, creating)
-    assert ledger.attempt("acme", "acme:1") == creating
-    assert ledger.attempt("acme", "acme:2") is None
-    assert ledger.attempts("acme") == [creating]
-
-
-def test_an_open_attempt_that_stands_still_is_found_and_an_ended_one_is_not(table: Table) -> None:
-    ledger = Ledger(table)
-    table.put(attempt_put(None, ATTEMPT))
-    assert ledger.standing_attempts(START + 15 * MINUTE - 1, 10) == []
-    assert ledger.standing_attempts(START + 15 * MINUTE, 10) == [ATTEMPT]
-    creating = moved(ATTEMPT, "creating", START + MINUTE)
-    ledger.move_attempt(ATTEMPT, creating)
-    assert ledger.standing_attempts(START + 15 * MINUTE, 10) == []
-    ledger.move_attempt(creating, moved(creating, "failed", START + 2 * MINUTE, reason="declined"))
-    assert ledger.standing_attempts(START + HOUR, 10) == []
-
-
-def test_more_than_a_transaction_takes_is_written_the_wallet_last(bench: Bench) -> None:
-    ledger = Ledger(bench.table)
-    # A day's periods, half a year after anybody looked.
-    history = History(account(), [_daily()], [(at("02T10:10"), "3")])
-    made = history.look(at("02T10:30") + 160 * 24 * HOUR)
-    assert len(made.closed_periods) > 100
-    commit(ledger, made)
-    periods = list(bench.table.query("acme", "period#", "period#~"))
-    assert len(periods) == len(made.closed_periods)
-    assert ledger.wallet("acme") == replace(made.wallet, version=1)
-    # Who was slower does not bring back to the list what has been concluded meanwhile.
-    for period in made.closed_periods[:2]:
-        bench.table.put(concluded_period("acme", Concluded(period, Decimal(1))))
-    with pytest.raises(ConditionFailed):
-        ledger.commit(made, None, HOUR)
-    assert [item["sk"] for item in bench.table.query("acme", "period#", "period#~") if "due_at" not in item] == [
-        item["sk"] for item in periods[:2]
-    ]
-
-
-def _daily() -> Any:
-    from tests.billing.histories import plan
-
-    return plan(period="day")

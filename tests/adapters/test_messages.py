@@ -17,6 +17,7 @@ from adapters.secrets import Secret
 from adapters.topic import Topic
 from billing.settlement import Announcement
 from metering.errors import Unavailable
+from metering.times import format_time
 from tests.billing.histories import START
 
 Clients = Callable[[str], Any]
@@ -48,6 +49,7 @@ def test_announcements_arrive_on_the_bus_with_their_ids(aws: Clients) -> None:
     first = next(event for event in caught if event["detail"]["ü"] == 0)
     assert (first["source"], first["detail-type"]) == ("taximeter", "balance.low")
     assert first["detail"] == {"id": "n0", "customer": "acme", "balance": "1.5", "ü": 0}
+    assert first["time"] == format_time(START), "when it was announced, however often it is put on the bus"
 
 
 class Refusing:
@@ -102,6 +104,16 @@ def test_a_message_that_is_put_off_does_not_arrive_yet(aws: Clients) -> None:
     assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] == {names[0]: "1"}
 
 
+def test_messages_say_whom_they_are_for_where_one_must_not_hold_up_the_others(aws: Clients) -> None:
+    sqs = aws("sqs")
+    url = sqs.create_queue(QueueName="fair")["QueueUrl"]
+    names = ["a.b:c@d|e=f+g-h", "x" * 128]
+    Queue(url, sqs).send([{"endpoint": name} for name in names], fair_by="endpoint")
+    got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["MessageGroupId"])["Messages"]
+    assert sorted(each["Attributes"]["MessageGroupId"] for each in got) == sorted(names)
+    assert sorted(json.loads(each["Body"])["endpoint"] for each in got) == sorted(names)
+
+
 def test_a_queue_that_does_not_take_everything_says_so() -> None:
     client: Any = SimpleNamespace(send_message_batch=lambda **_: {"Failed": [{"Id": "0"}]})
     with pytest.raises(Unavailable):
@@ -142,6 +154,17 @@ def test_a_secret_is_read_once_in_five_minutes_and_anew_once_it_was_refused(
     assert secret.stripe_api_key() == "sk_1"
     now[0] += 1
     assert secret.stripe_api_key() == "sk_2"
+
+
+def test_the_key_for_signing_stays_where_stripes_keys_are_and_is_missed_by_name(aws: Clients) -> None:
+    client = aws("secretsmanager")
+    arn = client.create_secret(Name="with", SecretString='{"signing_key": "abc"}')["ARN"]
+    assert Secret(arn, client).signing_key() == "abc"
+    for number, written in enumerate(("{}", '{"signing_key": ""}', '{"signing_key": 5}')):
+        arn = client.create_secret(Name=f"without-{number}", SecretString=written)["ARN"]
+        with pytest.raises(Unavailable) as missing:
+            Secret(arn, client).signing_key()
+        assert missing.value.code == "signing_key_missing"
 
 
 def test_how_far_consumers_are_behind_is_the_greatest_of_what_lambda_measured_lately(aws: Clients) -> None:

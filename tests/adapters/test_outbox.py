@@ -2,7 +2,8 @@
 
 import json
 
-from adapters.outbox import Outbox, outbox_item
+from adapters.items import Put
+from adapters.outbox import Outbox, announced_at, outbox_item
 from billing.settlement import Announcement
 from metering.times import DAY
 from tests.adapters.conftest import Bench
@@ -20,6 +21,14 @@ def test_the_same_thing_is_announced_once(bench: Bench) -> None:
     assert item == outbox_item("acme", NEWS, START)
     assert json.loads(str(item["body"])) == {"id": "n-1", "customer": "acme", "closed_by": "start", "ü": None}
     assert item["ttl"] == (START + 7 * DAY) // 1000
+
+
+def test_what_is_about_no_customer_says_none_and_when_it_was_announced_is_known(bench: Bench) -> None:
+    item = outbox_item(None, NEWS, START + 999)
+    bench.table.put(Put(item))
+    assert bench.table.get("operator#", "outbox#n-1") == item
+    assert json.loads(str(item["body"])) == {"id": "n-1", "closed_by": "start", "ü": None}
+    assert announced_at(item) == START
 
 
 def test_a_record_that_was_parked_keeps_its_payload_until_it_is_redriven(bench: Bench) -> None:

@@ -1,15 +1,16 @@
 """Law 5.6: top-ups are a level, and at most one attempt is open."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from billing.attempts import Attempt, attempt
 from billing.customers import Customer
-from billing.top_ups import NO_TOP_UPS, TRANSITIONS, Attempt, Counted, TopUps, attempt, decide, finished, moved, opened
-from metering.decimals import text
-from metering.errors import Conflict
+from billing.top_ups import COOL_OFFS, NO_TOP_UPS, Counted, TopUps, decide, finished, opened, tried_anew
 from metering.times import DAY, HOUR, parse_time
 
 NOW = parse_time("2026-11-30T22:30:00Z")
@@ -32,8 +33,6 @@ def counted(*attempts: tuple[str, int]) -> tuple[Counted, ...]:
         (customer(), NO_TOP_UPS, "10", False, None),
         (customer(top_up={"enabled": False}), NO_TOP_UPS, "0", False, None),
         (customer(), TopUps(open="x"), "0", False, None),
-        (customer(), TopUps(cool_off_until=NOW + 1), "0", False, NOW + 1),
-        (customer(), TopUps(cool_off_until=NOW), "0", True, None),
         (customer(top_up={"daily_cap": "100"}), TopUps(counted=counted(("30T01", 50))), "0", True, None),
         (customer(top_up={"daily_cap": "99"}), TopUps(counted=counted(("30T01", 50))), "0", False, DECEMBER),
         (customer(top_up={"daily_cap": "99"}), TopUps(counted=counted(("29T01", 50))), "0", True, None),
@@ -53,13 +52,6 @@ def test_one_is_requested_when_the_level_and_the_caps_say_so(
     assert decision.due_at == (parse_time(due_at) if due_at is not None else None)
 
 
-@pytest.mark.parametrize(("tax_on", "tax", "charged"), [("rest", "9.5", "59.5"), ("subtotal", "0", "50")])
-def test_credit_is_taxed_when_it_is_bought_or_usage_when_it_is_invoiced(tax_on: str, tax: str, charged: str) -> None:
-    made = attempt(customer(tax_rate="19", tax_on=tax_on), "USD", Decimal(50), NOW)
-
-    assert (text(made.amount), text(made.tax), text(made.charged)) == ("50", tax, charged)
-
-
 def made(state: str = "requested", **fields: Any) -> Attempt:
     return replace(attempt(customer(), "USD", Decimal(50), NOW), state=state, **fields)  # type: ignore[arg-type]  # from tables
 
@@ -74,40 +66,72 @@ def test_while_one_is_open_none_is_requested_and_it_counts_against_the_caps() ->
 
 @pytest.mark.parametrize(
     ("ended", "counts", "cool_off"),
-    [("succeeded", True, None), ("failed", False, HOUR), ("action_required", False, DAY), ("canceled", False, None)],
+    [
+        (made("succeeded"), True, None),
+        (made("failed"), False, HOUR),
+        (made("failed", automatic=False), False, None),
+        (made("canceled", reason="not_needed"), False, None),
+        (made("canceled", reason="canceled"), False, "a person"),
+        (made("failed", page="cs_1"), False, "a person"),
+    ],
+    ids=["succeeded", "failed", "by hand", "not needed", "by a person", "on a page"],
 )
-def test_an_end_frees_the_wallet_and_only_success_counts(ended: str, cool_off: int | None, *, counts: bool) -> None:
-    done = made(ended, changed_at=NOW + 5)
-    state = finished(opened(NO_TOP_UPS, made(), "UTC"), done)
+def test_an_end_frees_the_wallet_and_only_success_counts(
+    ended: Attempt, cool_off: int | str | None, *, counts: bool
+) -> None:
+    done = replace(ended, changed_at=NOW + 5)
+    state = finished(opened(NO_TOP_UPS, made(), "UTC"), done, customer())
 
     assert state.open is None
     assert bool(state.counted) == counts
-    assert state.cool_off_until == (None if cool_off is None else NOW + 5 + cool_off)
-    assert finished(state, done) == state
+    decision = decide(customer(), "USD", state, Decimal(0), NOW + 6)
+    assert (decision.attempt is None) == (cool_off is not None)
+    assert decision.due_at == (NOW + 5 + cool_off if isinstance(cool_off, int) else None)
+    assert finished(state, done, customer()) == state
 
 
-def test_the_table_of_states_leads_to_an_end_from_everywhere() -> None:
-    ends = {state for state, following in TRANSITIONS.items() if not following}
-    reaching = set(ends)
-    for _ in TRANSITIONS:
-        reaching |= {state for state, following in TRANSITIONS.items() if following & reaching}
-
-    assert ends == {"succeeded", "failed", "action_required", "canceled"}
-    assert reaching == set(TRANSITIONS)
-    assert set().union(*TRANSITIONS.values()) | {"requested"} == set(TRANSITIONS)
-
-
-def test_a_move_that_the_table_does_not_know_is_a_conflict_and_standing_still_is_none() -> None:
-    confirming = moved(moved(made(), "creating", 1), "confirming", 2, payment_intent="pi_1")
-
-    assert (confirming.payment_intent, confirming.changed_at, confirming.open) == ("pi_1", 2, True)
-    assert moved(confirming, "confirming", 3) is confirming
-    succeeded = moved(confirming, "succeeded", 4)
-    assert (succeeded.payment_intent, succeeded.open) == ("pi_1", False)
-    with pytest.raises(Conflict):
-        moved(succeeded, "failed", 5)
+def declined(times: int, who: Customer, state: TopUps = NO_TOP_UPS) -> tuple[TopUps, int]:
+    """What a wallet knows after so many declines in a row, each tried as soon as it may be; and when the last was."""
+    now = NOW
+    for _ in range(times):
+        decision = decide(who, "USD", state, Decimal(0), now)
+        now = decision.due_at or now
+        again = replace(attempt(who, "USD", Decimal(50), now), state="failed", changed_at=now)
+        state = finished(opened(state, again, "UTC"), again, who)
+    return state, now
 
 
-def test_idempotency_keys_belong_to_the_attempt_and_the_call() -> None:
-    assert made().idempotency_key("create") != made().idempotency_key("confirm")
-    assert made().as_json()["status"] == "requested"
+def test_a_row_of_declines_is_tried_ever_later_and_then_waits_for_a_person() -> None:
+    instants = [declined(times, customer())[1] for times in range(1, 5)]
+    assert [later - earlier for earlier, later in pairwise(instants)] == list(COOL_OFFS)
+    state, now = declined(4, customer())
+    assert decide(customer(), "USD", state, Decimal(0), now + 99 * DAY) == decide(
+        customer(top_up={"enabled": False}), "USD", NO_TOP_UPS, Decimal(0), now
+    )
+
+
+@pytest.mark.parametrize(
+    ("who", "change"),
+    [
+        (customer(top_up={"amount": "60"}), lambda state: state),
+        (customer(stripe_customer="cus_2"), lambda state: state),
+        (customer(), tried_anew),
+    ],
+    ids=["another rule", "another Stripe customer", "another card"],
+)
+def test_what_a_person_has_changed_is_tried_at_once(who: Customer, change: Callable[[TopUps], TopUps]) -> None:
+    state, now = declined(4, customer())
+    assert decide(who, "USD", change(state), Decimal(0), now + 1).attempt is not None
+
+
+def test_success_ends_a_row_of_declines_whoever_asked_for_it() -> None:
+    state, now = declined(3, customer())
+    mine = replace(attempt(customer(), "USD", Decimal(5), now, "mine"), state="succeeded")
+    after = finished(opened(state, mine, "UTC"), mine, customer())
+    assert (after.declines, decide(customer(), "USD", after, Decimal(0), now).attempt is None) == (0, False)
+
+
+def test_what_a_person_asks_for_in_vain_leaves_the_cool_off_as_it_is() -> None:
+    state, now = declined(1, customer())
+    mine = replace(attempt(customer(), "USD", Decimal(5), now, "mine"), state="failed")
+    assert finished(opened(state, mine, "UTC"), mine, customer()) == state

@@ -1,13 +1,12 @@
 """Every handler runs against a street in memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from handlers import _door, _live
-from infra.local.stripe.server import running
 from tests.handlers.street import Street
-from tests.infra.local.stripe.stand_in import StandIn, client
+from tests.infra.local.stripe.in_process import Clock, InProcess
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +36,22 @@ def street(build: Callable[[], Street]) -> Street:
 
 
 @pytest.fixture
-def stand_in() -> Iterator[StandIn]:
-    """Stripe, as far as we need it."""
-    with running() as server:
-        yield StandIn(server, client(server.url).v1)
+def stand_in(street: Street) -> InProcess:
+    """Stripe, as far as we need it, at the end of the street and by its clock."""
+    return at_stripe(street)
+
+
+def at_stripe(street: Street) -> InProcess:
+    """Put a stand-in for Stripe at the end of a street."""
+    street.stand_in = InProcess(clock=_ClockOf(street))
+    return street.stand_in
+
+
+class _ClockOf(Clock):
+    """A street's clock, as Stripe reads it."""
+
+    def __init__(self, street: Street) -> None:
+        self._street = street
+
+    def __call__(self) -> float:
+        return self._street.now / 1000

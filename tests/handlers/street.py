@@ -3,24 +3,28 @@
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from adapters.bus import Bus
-from adapters.items import Item, Put, Table, string, to_wire
+from adapters.items import Item, Key, Put, Table, string, to_wire
 from adapters.lag import Lag
 from adapters.memory import MemoryTable
 from adapters.queues import Queue
 from adapters.remembered import Remembered
 from adapters.secrets import Secret
-from handlers import aggregate, api, collect, ingest, invoice, pair, rate, relay, top_up
+from adapters.stripe import Stripe
+from handlers import aggregate, api, collect, ingest, invoice, notify, pair, rate, relay, top_up
 from handlers._live import Live
 from metering.times import MINUTE, format_time, parse_time
+from tests.handlers.receiver import Receiver
+from tests.infra.local.stripe.in_process import URL, InProcess, Transport
 
 NOW = parse_time("2026-11-20T16:00:00Z")
 WEBHOOK_SECRET = "whsec_of_the_tests"
@@ -39,9 +43,11 @@ ENVIRONMENT = {
     "TOP_UP_QUEUE_URL": "TOP_UP",
     "COLLECT_QUEUE_URL": "COLLECT",
     "REFRESH_QUEUE_URL": "REFRESH",
+    "NOTIFY_QUEUE_URL": "NOTIFY",
     "FRESHNESS": "5s",
     "ALERT_TOPIC_ARN": "topic",
     "STRIPE_SECRET_ARN": "secret",
+    "RETURN_URL": "https://api.test/payment/done",
 }
 
 # What the template's filters give to each consumer: the table, the kinds of items, and what happened to them.
@@ -62,8 +68,9 @@ HANDLERS: dict[str, Any] = {
     "INVOICE": invoice.handler,
     "TOP_UP": top_up.handler,
     "COLLECT": collect.handler,
+    "NOTIFY": notify.handler,
 }
-# What the bus rules send where.
+# What the bus rules send where; beside that everything goes to NOTIFY.
 RULES = {"top_up.requested": "TOP_UP", "invoice.finalized": "COLLECT", "invoice.voided": "COLLECT"}
 
 METERS: list[dict[str, Any]] = [
@@ -92,22 +99,52 @@ PLAN: dict[str, Any] = {
 }
 
 
+Answer = TypeVar("Answer")
+
+
 class Crash(Exception):
     """The process ended here."""
 
 
 class Fragile(MemoryTable):
-    """A table whose writes may end the process: before they are made, or with their answer lost."""
+    """A table with whose calls somebody may interfere; its writes may end the process, before or after."""
 
     def __init__(self, street: "Street", name: str) -> None:
         super().__init__(lambda old, new: street.changed(name, old, new))
         self._street = street
+        self._name = name
 
     def all(self) -> list[Item]:
         """Everything that it holds, in the order of the keys."""
         return [self._items[key] for key in sorted(self._items)]
 
+    def get(self, pk: str, sk: str) -> Item | None:
+        return self._call(f"get {_word(sk)}", lambda: super(Fragile, self).get(pk, sk))
+
+    def get_many(self, keys: Sequence[Key]) -> list[Item]:
+        return self._call("get_many", lambda: super(Fragile, self).get_many(keys))
+
+    def query(
+        self, pk: str, first: str = "", last: str = "\U0010ffff", *, newest_first: bool = False, page: int = 0
+    ) -> Iterator[Item]:
+        def found() -> Iterator[Item]:
+            return super(Fragile, self).query(pk, first, last, newest_first=newest_first, page=page)
+
+        return self._call(f"query {_word(first)}", found)
+
     def transact(self, puts: Sequence[Put]) -> None:
+        """Write; one item alone is put, which is no transaction but writes the same."""
+        how = "transact" if len(puts) > 1 else "put"
+        self._call(f"{how} {_word(string(puts[0].item, 'sk'))}", lambda: self._write(puts))
+
+    def delete(self, pk: str, sk: str) -> None:
+        self._call(f"delete {_word(sk)}", lambda: super(Fragile, self).delete(pk, sk))
+
+    def _call(self, what: str, do: Callable[[], Answer]) -> Answer:
+        done: Answer = self._street.interfere(f"{self._name} {what}", do)
+        return done
+
+    def _write(self, puts: Sequence[Put]) -> None:
         """Write, and maybe die."""
         dies = self._street.writes_left == 0
         if self._street.writes_left is not None:
@@ -117,6 +154,29 @@ class Fragile(MemoryTable):
         super().transact(puts)
         if dies:
             raise Crash
+
+
+def _word(sort: str) -> str:
+    return sort.partition("#")[0]
+
+
+_WORDS_OF_PATHS = {"payment_intents", "payment_methods", "invoice_payments", "add_lines", "mark_uncollectible"}
+"""Of Stripe's paths: what else has an underscore is an id."""
+
+
+class Line(Transport):
+    """The line to Stripe, with whose calls somebody may interfere."""
+
+    def __init__(self, street: "Street", stand_in: InProcess) -> None:
+        super().__init__(stand_in.application)
+        self._street = street
+
+    def request(self, method: str, url: str, *args: Any, **more: Any) -> Any:
+        path = urlsplit(url).path.removeprefix("/v1/").split("/")
+        said = "/".join(part for part in path if "_" not in part or part in _WORDS_OF_PATHS)
+        return self._street.interfere(
+            f"Stripe {method} {said}", lambda: super(Line, self).request(method, url, *args, **more)
+        )
 
 
 @dataclass
@@ -130,6 +190,8 @@ class Street(Live):
         queues: the messages that wait, by queue.
         delays: of the messages that were put off, in seconds.
         bus_entries: everything that was put on the bus.
+        stand_in: Stripe at the end of the street; without one nobody may call it.
+        interfere: is given the name of every call of a table, a queue, the bus or Stripe, and what makes it.
         lags: the ages of the oldest records that consumers were last given, in milliseconds.
         writes_left: how many writes of a table go well before one ends the process; None for all.
     """
@@ -142,10 +204,16 @@ class Street(Live):
     delays: list[int] = field(default_factory=list)
     bus_entries: list[dict[str, Any]] = field(default_factory=list)
     lags: list[int] = field(default_factory=list)
+    stand_in: InProcess | None = None
+    interfere: Callable[[str, Callable[[], Any]], Any] = lambda _, do: do()
     writes_left: int | None = None
     answer_lost: bool = False
     secrets: dict[str, Any] = field(
-        default_factory=lambda: {"stripe_api_key": "sk_test_1", "stripe_webhook_secrets": [WEBHOOK_SECRET]}
+        default_factory=lambda: {
+            "stripe_api_key": "sk_test_1",
+            "stripe_webhook_secrets": [WEBHOOK_SECRET],
+            "signing_key": "of-the-tests",
+        }
     )
 
     def __post_init__(self) -> None:
@@ -184,11 +252,16 @@ class Street(Live):
         return Bus("bus", SimpleNamespace(put_events=self._put_events))  # type: ignore[arg-type]  # all that it calls
 
     def _put_events(self, Entries: list[dict[str, Any]]) -> Any:  # noqa: N803 - the SDK's own name
-        for entry in Entries:
+        return self.interfere("bus put_events", lambda: self._take_events(Entries))
+
+    def _take_events(self, entries: list[dict[str, Any]]) -> Any:
+        for entry in entries:
             self.bus_entries.append(entry)
-            if queue := RULES.get(entry["DetailType"]):
-                self.queues[queue].append(bus_event(entry["DetailType"], json.loads(entry["Detail"])))
-        return {"Entries": [{"EventId": "1"} for _ in Entries]}
+            at = int(entry["Time"].timestamp() * 1000)
+            event = bus_event(entry["DetailType"], json.loads(entry["Detail"]), at)
+            for queue in filter(None, ("NOTIFY", RULES.get(entry["DetailType"]))):
+                self.queues[queue].append(event)
+        return {"Entries": [{"EventId": "1"} for _ in entries]}
 
     @cached_property
     def lag(self) -> Lag:
@@ -197,17 +270,31 @@ class Street(Live):
         return Lag(["aggregate", "rate"], SimpleNamespace(get_metric_data=lambda **_: answer))  # type: ignore[arg-type]  # all that it calls
 
     @cached_property
+    def stripe(self) -> Stripe:
+        """The real SDK, with its stand-in behind it."""
+        assert self.stand_in, "nobody is to call Stripe here"
+        return Stripe(self.secret, URL, transport=Line(self, self.stand_in))
+
+    @cached_property
     def secret(self) -> Secret:
         """The Stripe secret."""
         answer = {"SecretString": json.dumps(self.secrets)}
         return Secret("arn", SimpleNamespace(get_secret_value=lambda **_: answer))  # type: ignore[arg-type]  # all that it calls
 
+    @cached_property
+    def webhooks(self) -> Receiver:
+        """Users' servers."""
+        return Receiver()
+
     def queue(self, name: str) -> Queue:
         """A queue that keeps its messages."""
 
         def send(QueueUrl: str, Entries: list[dict[str, Any]]) -> Any:  # noqa: N803 - the SDK's own names
-            self.queues[QueueUrl] += [json.loads(entry["MessageBody"]) for entry in Entries]
-            self.delays += [entry["DelaySeconds"] for entry in Entries if "DelaySeconds" in entry]
+            return self.interfere(f"queue {QueueUrl}", lambda: take(QueueUrl, Entries))
+
+        def take(queue: str, entries: list[dict[str, Any]]) -> Any:
+            self.queues[queue] += [json.loads(entry["MessageBody"]) for entry in entries]
+            self.delays += [entry["DelaySeconds"] for entry in entries if "DelaySeconds" in entry]
             return {}
 
         return Queue(self.setting(f"{name}_QUEUE_URL"), SimpleNamespace(send_message_batch=send))  # type: ignore[arg-type]  # all that it calls
@@ -267,10 +354,15 @@ class Street(Live):
         HANDLERS[name]({"Records": json.loads(json.dumps(records))}, None)
 
     def deliver(self, queue: str, most: int = 10) -> None:
-        """Give a queue's function what waits, once; what raises stays."""
+        """Give a queue's function what waits, and what follows of it; what raises stays, what is put back waits."""
+        known, put_back = list(map(id, self.queues[queue])), []
         while batch := self.queues[queue][:most]:
             self.run(queue, [queue_record(message) for message in batch])
             del self.queues[queue][: len(batch)]
+            fresh = [each for each in self.queues[queue] if "tries" in each and id(each) not in known]
+            put_back += fresh
+            self.queues[queue] = [each for each in self.queues[queue] if each not in fresh]
+        self.queues[queue] += put_back
 
     def minute(self) -> None:
         """The schedule's minute, and all that follows of it."""
@@ -339,14 +431,14 @@ def queue_record(message: Mapping[str, Any]) -> dict[str, Any]:
     return {"messageId": "m-1", "body": json.dumps(message), "attributes": {}, "eventSource": "aws:sqs"}
 
 
-def bus_event(detail_type: str, detail: Mapping[str, Any]) -> dict[str, Any]:
+def bus_event(detail_type: str, detail: Mapping[str, Any], at: int = NOW) -> dict[str, Any]:
     """An event as EventBridge hands it on."""
     return {
         "version": "0",
         "id": "e-1",
         "source": "taximeter",
         "detail-type": detail_type,
-        "time": format_time(NOW),
+        "time": format_time(at),
         "detail": dict(detail),
     }
 

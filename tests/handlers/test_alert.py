@@ -1,7 +1,8 @@
-"""A balance that fell low reaches the operator's topic."""
+"""A balance that fell low, and a webhook endpoint that was disabled, reach the operator's topic."""
 
 import pytest
 
+from billing.endpoints import DISABLED
 from handlers import alert
 from tests.handlers.street import Street, bus_event, used
 
@@ -31,6 +32,14 @@ def test_a_balance_that_falls_low_is_told_once_in_words(street: Street, monkeypa
     assert "threshold: 10" in message
 
 
-def test_a_subject_is_never_longer_than_a_topic_takes() -> None:
-    subject, _ = alert.message({"customer": "x" * 128})
-    assert len(subject) <= 100
+def test_a_disabled_endpoint_is_told_by_its_id_alone() -> None:
+    detail = {"id": "1", "endpoint": "hooks", "reason": "gone", "failing_since": None}
+    subject, message = alert.message("webhook_endpoint.disabled", detail)
+    assert subject == "Webhook endpoint disabled: hooks"
+    assert "reason: gone" in message
+
+
+@pytest.mark.parametrize(("detail_type", "whose"), [("balance.low", "customer"), (DISABLED, "endpoint")])
+def test_a_subject_is_never_longer_than_a_topic_takes(detail_type: str, whose: str) -> None:
+    subject, _ = alert.message(detail_type, {whose: "x" * 128})
+    assert len(subject) == 100

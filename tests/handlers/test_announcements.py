@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from billing.endpoints import DETAIL_TYPES
 from metering.decimals import decimal_of
 from tests.handlers.street import Street, edge, used
 
@@ -108,23 +109,27 @@ SHOWN: dict[str, tuple[Callable[[Street], None], Detail]] = {
 }
 """What makes each type, and something of what it tells."""
 
-WITH_STRIPE = {
+ELSEWHERE = {
     "top_up.succeeded": "test_top_up::test_a_balance_below_its_threshold_is_charged_with_tax_and_credited_without",
-    "top_up.failed": "test_top_up::test_a_card_that_does_not_pay_is_told_and_left_alone_for_a_while",
-    "top_up.action_required": "test_top_up::test_a_card_that_does_not_pay_is_told_and_left_alone_for_a_while",
-    "invoice.payment_failed": "test_collect::test_a_card_that_does_not_pay_is_told_with_its_reason",
+    "top_up.failed": "test_top_up::"
+    "test_a_card_that_does_not_pay_is_told_once_tried_three_times_more_and_then_left_alone",
+    "top_up.action_required": "test_top_up::test_a_page_on_which_nobody_pays_ends_and_none_is_made_again",
+    "top_up.returned": "test_taking_back::test_what_remains_of_a_refunded_top_up_is_taken_back_once",
+    "invoice.payment_failed": "test_charging::test_a_declined_card_is_told_once_and_tried_again_on_a_schedule",
+    "webhook_endpoint.disabled": "test_notify::test_an_endpoint_that_nothing_reached_for_days_is_disabled_and_told_of",
 }
-"""Which test shows the types that need Stripe."""
+"""Which test shows the types that need Stripe, or a user's server."""
 
 CONTRACT = """`balance.low`, `balance.depleted`, `balance.recovered`, `spend.above`, `usage.above`,
-`top_up.requested|succeeded|failed|action_required`, `credit.granted|expired`,
-`invoice.finalized|paid|payment_failed|voided`, `session.anomaly`, `event.conflict`"""
+`top_up.requested|succeeded|failed|action_required|returned`, `credit.granted|expired`,
+`invoice.finalized|paid|payment_failed|voided`, `session.anomaly`, `event.conflict`, `webhook_endpoint.disabled`"""
 
 
 def test_every_type_of_the_contract_is_shown_and_no_other() -> None:
     groups = [written.split(".") for written in re.findall(r"`(.+?)`", CONTRACT)]
     listed = [f"{about}.{what}" for about, names in groups for what in names.split("|")]
-    assert sorted(listed) == sorted([*SHOWN, *WITH_STRIPE])
+    assert sorted(listed) == sorted([*SHOWN, *ELSEWHERE])
+    assert listed == list(DETAIL_TYPES), "an endpoint can ask for each of them"
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -147,9 +152,9 @@ def test_it_is_told_once_with_a_stable_id_and_amounts_as_text(street: Street, na
     assert len({each["id"] for each in known}) == len(known)
 
 
-@pytest.mark.parametrize("name", WITH_STRIPE)
+@pytest.mark.parametrize("name", ELSEWHERE)
 def test_the_test_that_shows_it_is_there_and_asks_for_it(name: str) -> None:
-    file, _, wanted = WITH_STRIPE[name].partition("::")
+    file, _, wanted = ELSEWHERE[name].partition("::")
     source = (Path(__file__).parent / f"{file}.py").read_text(encoding="utf-8")
     (found,) = [
         ast.get_source_segment(source, node) or ""

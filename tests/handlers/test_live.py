@@ -23,10 +23,10 @@ def test_what_is_remembered_is_looked_at_again_when_the_stored_clock_leaps(
     live = Live({"CATALOG_TABLE": "Catalog", **environment}, lambda _: table)
     first = plan()
     live.catalog.put_plan(first, START)
-    assert [version for _, version in live.remembered.plan_versions(first.key)] == [1]
+    assert [each.version for each in live.remembered.plan_versions(first.key)] == [1]
     live.catalog.put_plan(Plan.model_validate({**first.model_dump(), "minimum": "7"}), START + HOUR)
     machine[0] += 1
-    assert [version for _, version in live.remembered.plan_versions(first.key)] == [1]
+    assert [each.version for each in live.remembered.plan_versions(first.key)] == [1]
     StoredClock(table).move_to(live.clock() + HOUR)
     machine[0] += 1
-    assert [version for _, version in live.remembered.plan_versions(first.key)] == known
+    assert [each.version for each in live.remembered.plan_versions(first.key)] == known

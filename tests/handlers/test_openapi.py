@@ -12,11 +12,13 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from billing.deliveries import Answer
 from handlers import _document_routes, api, ingest, stripe_webhook
 from infra.openapi.build import write
 from infra.openapi.document import document
 from infra.openapi.operations import OPERATIONS
 from metering.times import DAY, HOUR, format_time
+from tests.handlers.conftest import at_stripe
 from tests.handlers.street import METERS, NOW, PLAN, Street, edge, http_event, used
 
 DOCUMENT = document()
@@ -115,8 +117,9 @@ def operation_of(method: str, path: str) -> str:
 
 @pytest.fixture
 def witness(street: Street) -> Witness:
-    """A witness on a street that something happened on."""
+    """A witness on a street that something happened on, with Stripe at its end."""
     assert street.now == NOW
+    at_stripe(street)
     return Witness()
 
 
@@ -192,7 +195,10 @@ def happen(street: Street, witness: Witness) -> None:
         assert call("POST", "/v1/customers/acme/credits", {"id": "c1", "amount": "20", "kind": "paid"})[0] == status
         assert call("POST", "/v1/customers/acme/top_ups", {"id": "t1", "amount": "5"})[0] == status
         assert call("POST", "/v1/customers/acme/credits/c1/revoke", {"id": "r1", "amount": "1"})[0] == status
+    assert call("POST", "/v1/customers/acme/top_ups/t1/cancel")[0] == 200
+    assert call("POST", "/v1/customers/acme/payment_setup", {})[0] == 200
     assert call("POST", "/v1/api_keys", {"id": "k", "scopes": ["read"]})[0] == 201
+    listen(street, witness)
     unpaid = f"/v1/invoices/{call('GET', '/v1/customers/beta/invoices/draft')[1]['id']}"
     draft = f"/v1/invoices/{call('GET', '/v1/customers/acme/invoices/draft')[1]['id']}/finalize"
     for method, path, body in (
@@ -220,6 +226,37 @@ def happen(street: Street, witness: Witness) -> None:
     assert call("POST", f"{unpaid}-2/void", {})[1]["code"] == "invoice_paid"
 
 
+def listen(street: Street, witness: Witness) -> None:
+    """Everything that can be done with webhook endpoints, of which one is gone."""
+    call, path = witness.call, "/v1/webhook_endpoints"
+    hooks = {"id": "hooks", "url": "https://example.com/hooks", "events": ["credit.granted", "balance.low"]}
+    gone = {"url": "https://gone.example/", "events": "*"}
+    for status in (201, 200):
+        assert call("POST", path, hooks)[0] == status
+    assert call("POST", path, {**hooks, "events": "*"})[0] == 409
+    assert call("POST", path, {"url": "http://example.com", "events": ["x"]})[0] == 400
+    name = call("POST", path, gone)[1]["id"]
+    street.webhooks.answers = [Answer(503), Answer(410)]
+    street.flow()
+    street.queues["NOTIFY"].clear()
+    call("POST", "/v1/customers/acme/credits", {"id": "told", "amount": "1"})
+    street.flow()
+    street.deliver("NOTIFY")
+    assert {row["status"] for row in call("GET", path, limit="2")[1]["rows"]} == {"enabled", "disabled"}
+    (row,) = call("GET", f"{path}/hooks/deliveries")[1]["rows"]
+    assert (row["status"], row["attempts"][0]["status"]) == ("pending", 503)
+    assert call("POST", f"{path}/hooks/deliveries/{row['id']}/redeliver")[0] == 200
+    assert call("POST", f"{path}/{name}/deliveries/{row['id']}/redeliver")[1]["code"] == "endpoint_disabled"
+    assert call("POST", f"{path}/{name}/enable")[1]["status"] == "enabled"
+    street.deliver("NOTIFY")
+    street.secrets.pop("signing_key")
+    del street.secret
+    assert call("POST", path, {"url": "https://example.com/", "events": "*"})[0] == 503
+    assert call("GET", f"{path}/hooks")[0] == 503
+    street.secrets["signing_key"] = "again"
+    del street.secret
+
+
 def look(witness: Witness) -> None:
     """Everything that can be read."""
     whose = {"customer": "acme", "from": format_time(NOW - DAY), "to": format_time(NOW)}
@@ -240,7 +277,8 @@ def look(witness: Witness) -> None:
     assert witness.call("GET", "/v1/usage", meter="runtime", **usage, **whose)[1]["rows"]
     for status in ("closed", "anomalous"):
         assert witness.call("GET", "/v1/sessions", meter="runtime", status=status, **whose)[1]["rows"]
-    paths = ["/v1/meters", "/v1/plans", "/v1/customers", "/v1/api_keys", "/v1/invoices"]
+    paths = ["/v1/meters", "/v1/plans", "/v1/customers", "/v1/api_keys", "/v1/invoices", "/v1/top_ups"]
+    paths += ["/v1/webhook_endpoints", "/v1/webhook_endpoints/hooks/deliveries"]
     paths += [f"/v1/customers/acme/{name}" for name in ("credits", "ledger", "top_ups")]
     paths.append("/v1/invoices/TX-000001/explain")
     for path in paths:
@@ -248,12 +286,15 @@ def look(witness: Witness) -> None:
     assert witness.call("GET", "/v1/customers/acme/ledger", window="day", timezone="Asia/Kolkata")[1]["rows"]
     assert witness.call("GET", "/v1/customers/acme/ledger", window="year")[0] == 400
     ones = ["/v1/meters/people", "/v1/plans/full", "/v1/customers/beta", "/v1/health", "/docs", "/v1/openapi.json"]
+    ones += ["/payment/done", "/v1/webhook_endpoints/hooks"]
     ones += [f"/v1/customers/acme/{name}" for name in ("balance", "access", "invoices/draft")]
     ones += [f"/v1/invoices/TX-000001{shape}" for shape in ("", ".html", ".csv")]
     ones += [f"/v1/customers/beta/invoices/draft{more}" for more in ("", "/explain")]
     for path in ones:
         assert witness.call("GET", path)[0] == 200, path
     assert witness.call("GET", "/v1/invoices", customer="beta", status="draft")[0] == 200
+    assert witness.call("GET", "/v1/webhook_endpoints/hooks/deliveries", status="succeeded")[1]["rows"]
+    assert witness.call("GET", "/v1/webhook_endpoints/hooks/deliveries", status="lost")[0] == 400
     assert witness.call("POST", "/v1/customers/acme/what_if", {"plan": "full"})[0] == 200
     assert witness.call("POST", "/v1/customers/acme/what_if", {"plan": {"currency": "EUR"}})[0] == 409
     for path in (
@@ -262,6 +303,8 @@ def look(witness: Witness) -> None:
         "/v1/customers/none",
         "/v1/invoices/none",
         "/v1/customers/none/access",
+        "/v1/webhook_endpoints/none",
+        "/v1/webhook_endpoints/none/deliveries",
     ):
         assert witness.call("GET", path)[0] == 404
     assert witness.call("GET", "/v1/meters", limit="none")[0] == 400
@@ -273,7 +316,7 @@ def forget(street: Street, witness: Witness) -> None:
     """Everything that can be removed."""
     street.does("PUT", "/v1/customers/gone", {})
     street.does("PUT", "/v1/plans/gone", {"currency": "EUR"})
-    for path in ("meters/people", "plans/gone", "customers/gone", "api_keys/k"):
+    for path in ("meters/people", "plans/gone", "customers/gone", "api_keys/k", "webhook_endpoints/hooks"):
         assert witness.call("DELETE", f"/v1/{path}")[0] == 204
         assert witness.call("DELETE", f"/v1/{path}")[0] == 404
 
@@ -286,6 +329,7 @@ def test_the_parameters_in_the_document_are_those_that_are_looked_at(street: Str
             re.sub(r"\{(key)\}", "full", name.partition(" ")[2])
             .replace("{customer}", "acme")
             .replace("{name}", "TX-000001")
+            .replace("{endpoint}", "hooks")
         )
         meter = {"customer": "acme", "meter": "runtime"} if OPERATIONS[name].query[:1] == ("customer",) else {}
         witness.call("GET", path, **meter)
@@ -313,3 +357,26 @@ def test_the_document_is_not_there_before_it_is_built(
 def test_a_webhook_that_is_not_stripes_is_told_so(street: Street, witness: Witness) -> None:
     assert street.secrets
     assert witness.call("POST", "/v1/stripe/webhook", {"type": "x"})[0] == 400
+
+
+@pytest.mark.parametrize(("events", "is_taken"), [
+    ([], False), ([used("a")], True), ([used(f"{number}") for number in range(1001)], False),
+])  # fmt: skip
+@pytest.mark.usefixtures("street")
+def test_as_many_events_are_taken_as_the_document_says(events: list[Any], is_taken: bool) -> None:
+    answer = ingest.handler(http_event("POST", "/v1/events", json.dumps(events)), None)
+    schema = {"$ref": "urn:api#/paths/~1v1~1events/post/requestBody/content/application~1json/schema"}
+    assert (answer["statusCode"] == 202) == is_taken
+    assert Draft202012Validator(schema, registry=REGISTRY).is_valid(events) == is_taken
+
+
+@pytest.mark.parametrize(("value", "is_taken"), [
+    ("eu", True), (7, True), (0, True), (-1.5, True), (1e30, True), (True, False), (None, False), (["eu"], False),
+])  # fmt: skip
+@pytest.mark.usefixtures("street")
+def test_the_values_of_dimensions_that_are_taken_are_those_of_the_document(value: Any, is_taken: bool) -> None:
+    event = used("a", dimensions={"region": value})
+    answer = ingest.handler(http_event("POST", "/v1/events", json.dumps(event)), None)
+    schema = {"$ref": "urn:api#/components/schemas/Event"}
+    assert (answer["statusCode"] == 202) == is_taken
+    assert Draft202012Validator(schema, registry=REGISTRY).is_valid(event) == is_taken

@@ -16,14 +16,16 @@ from handlers import (
     collect,
     ingest,
     invoice,
+    notify,
     pair,
     rate,
     relay,
+    stripe_events,
     stripe_webhook,
     top_up,
 )
 from tests.handlers.street import NOW, Street
-from tests.infra.local.stripe.stand_in import StandIn
+from tests.infra.local.stripe.in_process import InProcess
 
 ROOT = Path(__file__).parents[2] / "events"
 SAMPLES = {f"{path.parent.name}/{path.stem}": path for path in sorted(ROOT.glob("*/*.json"))}
@@ -35,9 +37,11 @@ MODULES: dict[str, Any] = {
     "collect": collect,
     "ingest": ingest,
     "invoice": invoice,
+    "notify": notify,
     "pair": pair,
     "rate": rate,
     "relay": relay,
+    "stripe_events": stripe_events,
     "stripe_webhook": stripe_webhook,
     "top_up": top_up,
 }
@@ -64,24 +68,41 @@ def announced(*kinds: str) -> Check:
     return lambda street, _: sorted(entry["DetailType"] for entry in street.bus_entries) == sorted(kinds)
 
 
+def asks_stripe(*calls: str) -> Check:
+    """Nothing comes of what Stripe says that is none of ours."""
+
+    def asked(street: Street, _: Any) -> bool:
+        assert street.stand_in
+        made = [each["endpoint"] for each in street.stand_in.read("requests")["data"]]
+        return made == list(calls) and not street.parked("unknown")
+
+    return asked
+
+
 PROMISES: dict[str, Check] = {
     "aggregate/damaged": parked("aggregate"),
     "aggregate/facts": wrote("Usage", "window", 1),
     "aggregate/put_off": wrote("Usage", "window", 1),
     "aggregate/segment": wrote("Usage", "window", 1),
     "alert/balance_low": lambda street, _: street.queues["topic"] == ["Balance low: acme"],
+    "alert/endpoint_disabled": lambda street, _: street.queues["topic"] == ["Webhook endpoint disabled: hooks"],
     "api/balance": status(200, '"balance":"0"'),
     "api/forbidden": status(403, '"forbidden"'),
     "api/grant_credit": status(201, '"remaining":"20"'),
     "api/health": status(200, "ok"),
+    "api/make_webhook_endpoint": status(201, '"secret":"whsec_'),
     "api/put_customer": status(200, '"name":"Acme"'),
     "api/put_meter": status(200, '"requests"'),
     "api/usage": status(200, '"rows":[]'),
+    "api/webhook_endpoint_within": status(400, '"pointer":"/url"'),
     "authorize/known_key": lambda _, answer: answer["isAuthorized"] and "read" in answer["context"]["scopes"],
     "authorize/sending_events": lambda _, answer: answer["isAuthorized"],
     "authorize/unknown_key": lambda _, answer: answer == {"isAuthorized": False},
+    "collect/card_added": lambda street, _: not street.parked() and not street.queues["COLLECT"],
     "collect/finalized": parked("collect"),
-    "collect/stripe_invoice": lambda street, _: [i["function"] for i in street.parked("unknown")] == ["collect"],
+    "collect/refunded": asks_stripe("GET /v1/invoice_payments"),
+    "collect/retry": parked("collect"),
+    "collect/stripe_invoice": asks_stripe("GET /v1/invoices/{}"),
     "ingest/batch": status(202, '"accepted":3'),
     "ingest/cloud_event_batch": status(202, '"accepted":2'),
     "ingest/cloud_event_binary": status(202, '"accepted":1'),
@@ -95,6 +116,9 @@ PROMISES: dict[str, Check] = {
     "ingest/unknown_meter": status(400, "unknown_meter"),
     "invoice/queue": wrote("Ledger", "invoice", 0),
     "invoice/schedule": queued("INVOICE", 0),
+    "notify/announcement": wrote("Ledger", "delivery", 1),
+    "notify/delivery": lambda street, _: not street.webhooks.posted and not street.parked("unknown"),
+    "notify/unreadable": lambda street, _: [i["function"] for i in street.parked("unknown")] == ["notify"],
     "pair/correction": wrote("Events", "facts", 1),
     "pair/damaged": parked("pair"),
     "pair/orphan_stop": wrote("Ledger", "suspect", 1),
@@ -108,7 +132,10 @@ PROMISES: dict[str, Check] = {
     "stripe_webhook/forged": status(400, '"signature"'),
     "stripe_webhook/invoice_paid": queued("COLLECT"),
     "stripe_webhook/payment_intent_succeeded": queued("TOP_UP"),
-    "top_up/payment": lambda street, _: [i["function"] for i in street.parked("unknown")] == ["top_up"],
+    "stripe_events/schedule": lambda street, _: street.seen_events.swept_until() is not None,
+    "top_up/canceled": lambda street, _: not street.parked(),
+    "top_up/card_saved": lambda street, _: [i["function"] for i in street.parked()] == ["top_up"],
+    "top_up/refunded": lambda street, _: [i["function"] for i in street.parked("unknown")] == ["top_up"],
     "top_up/requested": lambda street, _: not street.parked(),
     "top_up/standing_still": lambda street, _: not street.parked(),
 }
@@ -121,12 +148,15 @@ def test_every_sample_promises_something() -> None:
 
 @pytest.mark.parametrize("name", PROMISES)
 def test_a_sample_does_what_it_promises(
-    street: Street, stand_in: StandIn, name: str, monkeypatch: pytest.MonkeyPatch
+    street: Street, stand_in: InProcess, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    street.environment["STRIPE_URL"] = stand_in.server.url
+    assert stand_in.read("requests")["data"] == []
     monkeypatch.setattr(stripe_webhook, "real_now", lambda: NOW)  # its signature is of that moment
     monkeypatch.setattr(alert, "Topic", lambda _: _Topic(street))
     street.keys.store("my-app", "tx_sample-key-of-the-tests", ["ingest", "read"])
+    street.webhooks.addresses["169.254.169.254"] = ["169.254.169.254"]
+    if name.startswith("notify/"):
+        street.does("POST", "/v1/webhook_endpoints", {"id": "hooks", "url": "https://example.com", "events": "*"})
     event = json.loads(SAMPLES[name].read_text(encoding="utf-8"))
     for record in event.get("Records", []):
         if "dynamodb" in record:
@@ -142,11 +172,11 @@ class _Topic:
         self._street = street
 
     def publish(self, subject: str, message: str) -> None:
-        assert "balance: " in message
+        assert "\n\n" in message
         self._street.queues["topic"].append(subject)
 
 
-@pytest.mark.parametrize("name", ["aggregate", "collect", "invoice", "pair", "rate", "relay", "top_up"])
+@pytest.mark.parametrize("name", ["aggregate", "collect", "invoice", "notify", "pair", "rate", "relay", "top_up"])
 def test_an_empty_batch_is_no_work(street: Street, name: str) -> None:
     before = [list(table.all()) for table in street.tables.values()]
     MODULES[name].handler({"Records": []}, None)

@@ -29,6 +29,7 @@ def local_assembly(tmp_path_factory: pytest.TempPathFactory, asset_directory: Pa
     context = {
         "local": True,
         "stripe_url": "http://127.0.0.1:1",
+        "api_url": "http://127.0.0.1:4566/_aws/execute-api",
         "top_up_delay_seconds": 1,
         "asset_directory": str(asset_directory),
     }

@@ -25,7 +25,7 @@ def named(template: Template, kind: str, name: str) -> dict[str, Any]:
     [found] = [
         properties
         for identifier, properties in of_type(template, kind).items()
-        if re.fullmatch(rf"(?:Pipeline|Money|Api|Messages)?{name}[0-9A-F]{{8}}", identifier)
+        if re.fullmatch(rf"(?:Pipeline|Money|Webhooks|Api|Messages)?{name}[0-9A-F]{{8}}", identifier)
     ]
     return dict(found)
 

@@ -48,6 +48,18 @@ def test_what_is_remembered_stays_when_the_stack_goes(data: Template, assembly: 
     assert manifest["artifacts"]["TaximeterData"]["properties"]["terminationProtection"] is True
 
 
+def test_a_key_for_signing_is_made_with_the_secret_and_nothing_that_would_make_it_anew_changes(data: Template) -> None:
+    [secret] = of_type(data, "AWS::SecretsManager::Secret").values()
+    # Written out: with any other value CloudFormation would write the secret anew, the operator's Stripe keys with it.
+    assert secret["GenerateSecretString"] == {
+        "SecretStringTemplate": '{"stripe_api_key": "", "stripe_webhook_secrets": []}',
+        "GenerateStringKey": "signing_key",
+        "PasswordLength": 64,
+        "ExcludePunctuation": True,
+    }
+    assert "SecretString" not in secret
+
+
 def test_nothing_in_the_stack_that_runs_remembers(service: Template) -> None:
     kinds = {resource["Type"] for resource in service["Resources"].values()}
     assert not {kind for kind in kinds if "DynamoDB" in kind or "S3" in kind or "Secret" in kind}

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from billing.deliveries import LEASE
 from metering.spreading import LONGEST_PAUSE
 from metering.times import SECOND, parse_duration
 from tests.infra.templates import Template, functions, label, mappings, named, of_type
@@ -45,7 +46,10 @@ def test_a_stream_never_loses_a_record_and_never_waits_for_one_for_ever(service:
 
 @pytest.mark.parametrize(
     ("consumer", "queue"),
-    [("aggregate", "Refresh"), ("rate", "Rate"), ("top_up", "TopUp"), ("invoice", "Invoice"), ("collect", "Collect")],
+    [
+        *(("aggregate", "Refresh"), ("rate", "Rate"), ("top_up", "TopUp"), ("invoice", "Invoice")),
+        *(("collect", "Collect"), ("notify", "Notify")),
+    ],
 )
 def test_a_queue_waits_for_its_function_and_gives_up_into_dead_letters(
     service: Template, consumer: str, queue: str
@@ -91,7 +95,10 @@ def test_a_schedule_tells_the_instant_it_is_for(service: Template, name: str, ra
 
 @pytest.mark.parametrize(
     ("detail_type", "target"),
-    [("balance.low", "Alert"), ("top_up.requested", "TopUp"), ("invoice.finalized", "Collect")],
+    [
+        *(("balance.low", "Alert"), ("webhook_endpoint.disabled", "Alert"), ("top_up.requested", "TopUp")),
+        *(("invoice.finalized", "Collect"), ("invoice.voided", "Collect")),
+    ],
 )
 def test_the_bus_carries_an_event_to_whom_it_concerns(service: Template, detail_type: str, target: str) -> None:
     [rule] = [
@@ -103,6 +110,21 @@ def test_the_bus_carries_an_event_to_whom_it_concerns(service: Template, detail_
     assert label(only["Arn"]).removeprefix("Money") == target
     assert only["RetryPolicy"]["MaximumRetryAttempts"] > 0
     assert label(only["DeadLetterConfig"]["Arn"]) == "Undelivered"
+
+
+def test_whatever_is_on_the_bus_goes_to_whoever_asked_for_it(service: Template) -> None:
+    [rule] = [rule for rule in of_type(service, "AWS::Events::Rule").values() if "source" in rule["EventPattern"]]
+    assert rule["EventPattern"] == {"source": ["taximeter"]}
+    [only] = rule["Targets"]
+    assert label(only["Arn"]) == "Notify"
+    assert label(only["DeadLetterConfig"]["Arn"]) == "Undelivered"
+
+
+def test_a_webhook_that_nobody_ends_is_taken_for_that_before_its_message_comes_again(service: Template) -> None:
+    _, function = functions(service)["notify"]
+    queue = named(service, "AWS::SQS::Queue", "Notify")
+    assert function["Timeout"] * SECOND < LEASE < queue["VisibilityTimeout"] * SECOND
+    assert queue.get("DelaySeconds", 0) == 0
 
 
 def test_every_queue_refuses_plain_http(service: Template) -> None:

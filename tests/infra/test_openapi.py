@@ -74,7 +74,7 @@ def test_an_operation_has_a_name_of_its_own_and_declares_what_its_path_names() -
 
 def test_keys_are_asked_for_where_the_gateway_asks_for_them() -> None:
     open_doors = {path for _, path, operation in OPERATIONS if not operation["security"]}
-    assert open_doors == {"/v1/health", "/v1/openapi.json", "/docs", "/v1/stripe/webhook"}
+    assert open_doors == {"/v1/health", "/v1/openapi.json", "/docs", "/payment/done", "/v1/stripe/webhook"}
     for method, _, operation in OPERATIONS:
         for needed in operation["security"]:
             [scope] = needed["key"]
@@ -82,6 +82,9 @@ def test_keys_are_asked_for_where_the_gateway_asks_for_them() -> None:
                 "post_events",
                 "post_what_if",
                 "list_keys",
+                "list_endpoints",
+                "get_endpoint",
+                "list_deliveries",
                 "post_quote",
             )
 

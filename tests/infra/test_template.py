@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from handlers._live import STRIPE_INTERVAL_SECONDS
 from handlers._oddities import METRICS
 from tests.infra.templates import Template, functions, label, mappings, of_type
 
@@ -50,7 +51,7 @@ def test_every_function_is_told_the_tables_and_the_settings(service: Template) -
         }
         assert environment["POWERTOOLS_SERVICE_NAME"] == name
         assert environment["POWERTOOLS_METRICS_NAMESPACE"] == "Taximeter"
-        assert not {"LOCAL_CLOCK", "STRIPE_URL"} & set(environment)
+        assert not {"LOCAL_CLOCK", "LOCAL_WEBHOOKS", "STRIPE_URL"} & set(environment)
 
 
 def test_all_functions_are_one_asset(service: Template) -> None:
@@ -66,6 +67,7 @@ def test_all_functions_are_one_asset(service: Template) -> None:
         ("GET /v1/health", "api", False),
         ("GET /v1/openapi.json", "api", False),
         ("GET /docs", "api", False),
+        ("GET /payment/done", "api", False),
         ("POST /v1/stripe/webhook", "stripe_webhook", False),
     ],
 )
@@ -78,7 +80,7 @@ def test_a_route_leads_to_its_function_and_asks_for_a_key(
     uri = of_type(service, "AWS::ApiGatewayV2::Integration")[integration]["IntegrationUri"]
     assert uri["Fn::GetAtt"][0] == functions(service)[function][0]
     assert (properties["AuthorizationType"] == "CUSTOM") == keyed
-    assert len(routes) == 6
+    assert len(routes) == 7
 
 
 def test_an_authorizers_answer_is_cached_for_its_key_and_its_route(service: Template) -> None:
@@ -110,11 +112,14 @@ def test_every_dead_letter_every_lag_and_every_error_raises_an_alarm(service: Te
     assert by_metric["ApproximateNumberOfMessagesVisible"] == final
     assert len(by_metric["Errors"]) == len(functions(service))
     assert len(by_metric["IteratorAge"]) == len(mappings(service, "stream"))
+    assert by_metric["WebhooksFailed"] == {label([{"Name": "service", "Value": "notify"}])}
     [parked] = [alarm for alarm in alarms.values() if "Metrics" in alarm]
     metrics = [entry["MetricStat"]["Metric"] for entry in parked["Metrics"] if "MetricStat" in entry]
-    services = {metric["Dimensions"][0]["Value"] for metric in metrics}
-    assert {metric["MetricName"] for metric in metrics} == {"ParkedRecords"}
-    assert services == {"pair", "aggregate", "rate", "top_up", "invoice", "collect"}
+    counted = {(metric["MetricName"], metric["Dimensions"][0]["Value"]) for metric in metrics}
+    parking = {"pair", "aggregate", "rate", "top_up", "invoice", "collect", "notify"}
+    assert counted == {("ParkedRecords", each) for each in parking} | {
+        ("UnreadableCustomers", each) for each in ("ingest", "api")
+    }
     assert all(alarm["AlarmActions"] for alarm in alarms.values())
 
 
@@ -150,8 +155,28 @@ def test_the_local_clouds_data_goes_with_it(local_data: Template) -> None:
         assert table["Replicas"][0]["DeletionProtectionEnabled"] is False
 
 
-def test_the_local_clouds_functions_share_its_clock_and_its_stripe(local_service: Template) -> None:
+def test_the_local_clouds_functions_share_its_clock_and_its_stripe_and_may_call_this_machine(
+    local_service: Template,
+) -> None:
     for name, (_, properties) in functions(local_service).items():
         environment = properties["Environment"]["Variables"]
         assert environment["LOCAL_CLOCK"] == "stored"
-        assert ("STRIPE_URL" in environment) == (name in {"top_up", "collect"})
+        assert environment["LOCAL_WEBHOOKS"] == "loopback"
+        assert ("STRIPE_URL" in environment) == (name in {"api", "top_up", "collect", "stripe_events"})
+
+
+def test_a_customer_is_led_back_to_the_api(service: Template, local_service: Template) -> None:
+    for template, begins in ((service, '"ApiEndpoint"'), (local_service, "http://127.0.0.1")):
+        for name in ("api", "top_up"):
+            parts = functions(template)[name][1]["Environment"]["Variables"]["RETURN_URL"]["Fn::Join"][1]
+            assert begins in json.dumps(parts[0])
+            assert parts[-1].endswith("/payment/done")
+
+
+def test_all_who_call_stripe_at_once_stay_below_its_25_calls_a_second(service: Template) -> None:
+    ours = functions(service)
+    mappings = of_type(service, "AWS::Lambda::EventSourceMapping").values()
+    for name in ("top_up", "collect"):
+        [mapping] = [each for each in mappings if each["FunctionName"] == {"Ref": ours[name][0]}]
+        most = mapping["ScalingConfig"]["MaximumConcurrency"] * mapping["BatchSize"]
+        assert most / STRIPE_INTERVAL_SECONDS <= 25

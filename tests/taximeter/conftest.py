@@ -70,7 +70,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
             self.end_headers()
             self.wfile.write(told.encode())
 
-        do_GET = do_PUT = do_POST = _answer  # noqa: N815 - the library's own names
+        do_GET = do_PATCH = do_PUT = do_POST = _answer  # noqa: N815 - the library's own names
 
         def log_message(self, format: str, *_: Any) -> None:  # noqa: A002 - the library's own name
             """Says nothing."""

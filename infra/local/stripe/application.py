@@ -12,19 +12,23 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from . import contract, form, parameters
-from .account import API_VERSION, Account
+from .account import API_VERSION, NOBODY, Account
 from .courier import Courier
-from .faults import Fault, Faults
+from .faults import Fault, Plan
 from .idempotency import Keys
+from .limits import Gate
 from .listing import expand
 from .problems import Json, Problem, invalid
 from .resources import (
+    balances,
     charges,
     checkout,
+    checkout_items,
     customers,
+    disputes,
     events,
     invoice_collection,
     invoice_lines,
@@ -33,85 +37,131 @@ from .resources import (
     payment_intents,
     payment_methods,
     refunds,
+    setup_intents,
 )
-from .routes import find
+from .routes import Route, find
 from .wire import Answer, Request, answer, refusal
 
 ROUTES = [
     *customers.ROUTES,
+    *balances.ROUTES,
     *payment_methods.ROUTES,
     *payment_intents.ROUTES,
     *charges.ROUTES,
     *refunds.ROUTES,
+    *disputes.ROUTES,
     *invoices.ROUTES,
     *invoice_lines.ROUTES,
     *invoice_collection.ROUTES,
     *invoice_payments.ROUTES,
     *events.ROUTES,
     *checkout.ROUTES,
+    *checkout_items.ROUTES,
+    *setup_intents.ROUTES,
 ]
 _NEVER_KEPT = {409, 429}
+_MOST_REQUESTS = 250_000
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way through.
+
+    Attributes:
+        identifier: as ``Request-Id`` names it.
+        at_milliseconds: when it came, by the account's clock.
+        patience_seconds: how long its caller waits for the answer; None when time passes for real.
+        endpoint: what its route is called, once that is known.
+    """
+
+    request: Request
+    identifier: str
+    fault: Fault | None
+    at_milliseconds: int
+    patience_seconds: float | None
+    endpoint: str = ""
+
+    @property
+    def key(self) -> str | None:
+        """Its idempotency key; only those of POST count."""
+        return self.request.headers.get("idempotency-key") if self.request.method == "POST" else None
 
 
 class Application:
     """The API. One lock around the account makes each call whole."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] = time.time, courier: Courier | None = None) -> None:
         self.lock = threading.RLock()
-        self.courier = Courier()
-        self.requests: deque[Json] = deque(maxlen=100_000)
+        self.clock = clock
+        self.courier = courier or Courier()
+        self.requests: deque[Json] = deque(maxlen=_MOST_REQUESTS)
         self.reset(url)
 
     def reset(self, url: str) -> None:
         """Starts over with an empty account."""
-        self.account = Account(url=url)
+        self.account = Account(url=url, clock=self.clock)
         self.keys = Keys()
-        self.faults = Faults()
+        self.faults: Plan[Fault] = Plan()
+        self.gate = Gate()
         self.requests.clear()
         self.courier.forget()
 
-    def handle(self, request: Request) -> Answer | None:
-        """Returns the answer, or None when the connection is to be dropped."""
-        identifier = f"req_{secrets.token_hex(7)}"
+    def handle(self, request: Request, patience_seconds: float | None = None) -> Answer | None:
+        """Returns the answer, or None when there is none: the connection is dropped, or nobody waits any more.
+
+        Args:
+            request: what is asked.
+            patience_seconds: how long the caller waits. With it nothing ever sleeps: a longer delay loses the answer
+                at once, and a request that was delayed on its way is carried out once the account's clock comes to it.
+        """
         with self.lock:
-            fault = self.faults.take(request)
+            self.catch_up()
+            fault = self.faults.take(lambda each: each.matches(request))
+            identifier = f"req_{secrets.token_hex(7)}"
+            call = Call(request, identifier, fault, self.account.now_milliseconds(), patience_seconds)
         try:
-            done = self._keyed(request, identifier, fault)
+            done = self._answered(call)
         except Problem as problem:
-            done = refusal(problem)
-        self._record(request, done, fault)
-        if fault and fault.drop:
+            done = _refused(problem)
+        done = self._delivered(call, done)
+        self._record(call, done)
+        if done is None:
             return None
         headers = {"Request-Id": identifier, "Stripe-Version": API_VERSION, **done.headers}
         return replace(done, headers=headers)
 
-    def _keyed(self, request: Request, identifier: str, fault: Fault | None) -> Answer:
-        """Carries a request out at most once under its idempotency key."""
-        _check_key(request)
-        act = self._prepared(request)
-        key = request.headers.get("idempotency-key") if request.method == "POST" else None
-        if key is None:
-            return self._carried_out(act, fault)
+    def catch_up(self) -> None:
+        """Lets happen what was to happen by now on the account's clock."""
         with self.lock:
-            asked = json.dumps([request.path, form.decode(request.body)], sort_keys=True)
-            known = self.keys.begin(key, asked, self.account.now())
-            if known is not None:
-                return known
-        origin: Json = {"id": identifier, "idempotency_key": key}
-        done = self._carried_out(act, fault, origin)
-        with self.lock:
-            lost = fault is not None and fault.drop and not fault.processed
-            if lost or done.status in _NEVER_KEPT:
-                self.keys.abandon(key)
-            else:
-                own = {"Idempotency-Key": key, "Original-Request": identifier}
-                done = replace(done, headers={**done.headers, **own})
-                self.keys.finish(key, done)
-        return done
+            self.account.let_time_pass()
+            self.courier.collect(self.account)
 
-    def _prepared(self, request: Request) -> Callable[[], Json]:
+    def _answered(self, call: Call) -> Answer | None:
+        """Carries a request out at most once under its idempotency key."""
+        _check_key(call.request)
+        route, ids = find(ROUTES, call.request.method, call.request.path)
+        call.endpoint = route.name
+        with self.lock:
+            self.gate.enter(route.name, call.at_milliseconds)
+        refused = call.fault.refusal() if call.fault else None
+        if call.fault and call.fault.leaves_no_trace:
+            self._wait(call, call.fault.delay_seconds)
+            return _refused(refused) if refused else None
+        act = self._prepared(call.request, route, ids)
+        known = self._begun(call)
+        if known is not None:
+            return _refused(refused) if refused else known
+        if call.fault and self._outlasts(call, call.fault.delay_seconds):
+            late = call.at_milliseconds + int(call.fault.delay_seconds * 1000)
+            with self.lock:
+                self.account.at(late, lambda: self._completed(call, act))
+            return None
+        if call.fault:
+            self._wait(call, call.fault.delay_seconds)
+        return self._completed(call, act)
+
+    def _prepared(self, request: Request, route: Route, ids: tuple[str, ...]) -> Callable[[], Json]:
         """Returns what carries the request out; raises what is wrong with it before that."""
-        route, ids = find(ROUTES, request.method, request.path)
         given = form.decode(request.body if request.method == "POST" else request.query)
         params = parameters.parse(route.parameters, given)
         route.check(params)
@@ -122,47 +172,92 @@ class Application:
 
         return act
 
-    def _carried_out(self, act: Callable[[], Json], fault: Fault | None, origin: Json | None = None) -> Answer:
-        if fault and fault.delay_seconds:
-            time.sleep(fault.delay_seconds)
-        if fault is None or fault.processed or not (fault.drop or fault.status):
-            done = self._result(act, origin)
-        if fault and (fault.status or (fault.drop and not fault.processed)):
-            status = fault.status or 500
-            kind = "rate_limit_error" if status == 429 else "api_error"
-            code = "rate_limit" if status == 429 else None
-            return refusal(Problem(status, kind, "A fault that was asked for.", code=code))
+    def _begun(self, call: Call) -> Answer | None:
+        """Reserves the key of a call, or returns what was answered under it before."""
+        if call.key is None:
+            return None
+        with self.lock:
+            asked = json.dumps([call.request.path, form.decode(call.request.body)], sort_keys=True)
+            return self.keys.begin(call.key, asked, self.account.now())
+
+    def _completed(self, call: Call, act: Callable[[], Json]) -> Answer:
+        """Carries the call out unless a fault prevents it, and keeps what there is to answer under its key."""
+        refused = call.fault.refusal() if call.fault else None
+        with self.lock:
+            if refused is None:
+                return self._kept(call, self._result(call, act))
+            if call.fault and call.fault.carries_out:
+                self._result(call, act)
+            return self._kept(call, _refused(refused))
+
+    def _kept(self, call: Call, done: Answer) -> Answer:
+        """Keeps an answer under the key of its call, if it has one and answers of its kind are kept."""
+        if call.key is None:
+            return done
+        if done.status in _NEVER_KEPT or not (call.fault is None or call.fault.kept or done.status < 500):
+            self.keys.abandon(call.key)
+            return done
+        done = replace(done, headers={**done.headers, "Idempotency-Key": call.key, "Original-Request": call.identifier})
+        self.keys.finish(call.key, done)
         return done
 
-    def _result(self, act: Callable[[], Json], origin: Json | None) -> Answer:
+    def _result(self, call: Call, act: Callable[[], Json]) -> Answer:
         """Carries the call out, and holds its result against the package's classes."""
         with self.lock:
-            self.account.origin = origin or {"id": None, "idempotency_key": None}
+            self.account.origin = {"id": call.identifier, "idempotency_key": call.key} if call.key else dict(NOBODY)
             try:
                 result = act()
             except Problem as problem:
-                return refusal(problem)
+                return _refused(problem)
             except Exception:  # noqa: BLE001 - a fault of the stand-in itself must reach its user as an answer
                 text = f"The stand-in failed: {traceback.format_exc()}"
-                return refusal(Problem(500, "api_error", text))
+                return _refused(Problem(500, "api_error", text))
             finally:
                 self.courier.collect(self.account)
             wrong = contract.differences(result)
             if wrong:
                 text = f"The stand-in answered what Stripe would not: {wrong}"
-                return refusal(Problem(500, "api_error", text))
+                return _refused(Problem(500, "api_error", text))
             return answer(200, result)
 
-    def _record(self, request: Request, done: Answer, fault: Fault | None) -> None:
+    def _delivered(self, call: Call, done: Answer | None) -> Answer | None:
+        """Returns the answer unless a fault loses it on its way, or its caller went away before."""
+        fault = call.fault
+        if fault is None or done is None:
+            return done
+        if fault.drop or self._outlasts(call, fault.delay_seconds + fault.answer_delay_seconds):
+            return None
+        self._wait(call, fault.answer_delay_seconds)
+        return done
+
+    def _outlasts(self, call: Call, delay_seconds: float) -> bool:
+        return call.patience_seconds is not None and delay_seconds >= call.patience_seconds
+
+    def _wait(self, call: Call, delay_seconds: float) -> None:
+        if call.patience_seconds is None and delay_seconds:
+            time.sleep(delay_seconds)
+
+    def _record(self, call: Call, done: Answer | None) -> None:
         self.requests.append(
             {
-                "method": request.method,
-                "path": request.path,
-                "idempotency_key": request.headers.get("idempotency-key"),
-                "status": None if fault and fault.drop else done.status,
-                "replayed": "Idempotent-Replayed" in done.headers,
+                "id": call.identifier,
+                "at_milliseconds": call.at_milliseconds,
+                "method": call.request.method,
+                "path": call.request.path,
+                "endpoint": call.endpoint,
+                "idempotency_key": call.request.headers.get("idempotency-key"),
+                "status": done.status if done else None,
+                "replayed": done is not None and "Idempotent-Replayed" in done.headers,
             }
         )
+
+
+def _refused(problem: Problem) -> Answer:
+    """Returns an error as an answer, unless Stripe knows no such error."""
+    wrong = contract.of_error(problem.error)
+    if wrong:
+        problem = Problem(500, "api_error", f"The stand-in answered an error that Stripe would not: {wrong}")
+    return refusal(problem)
 
 
 def _check_key(request: Request) -> None:

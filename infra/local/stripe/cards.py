@@ -10,6 +10,7 @@ class Authentication(enum.Enum):
     """When the bank asks the card's holder to confirm."""
 
     NEVER = "never"
+    ON_SESSION = "on_session"
     UNLESS_SET_UP = "unless_set_up"
     ALWAYS = "always"
 
@@ -26,6 +27,7 @@ class Card:
         decline_code: the bank's reason; empty when there is none.
         attaches: whether it can be saved to a customer at all.
         authentication: when its holder must confirm.
+        is_disputed: whether its holder disputes what is charged, at once.
     """
 
     number: str
@@ -35,6 +37,7 @@ class Card:
     decline_code: str = ""
     attaches: bool = True
     authentication: Authentication = Authentication.NEVER
+    is_disputed: bool = False
 
     @property
     def last4(self) -> str:
@@ -62,7 +65,8 @@ CARDS = {
         _refused("4000000000000119", "processing_error", "processing_error"),
         Card("4000000000000341", code="card_declined", decline_code="generic_decline"),
         Card("4000002500003155", authentication=Authentication.UNLESS_SET_UP),
-        Card("4000003800000446"),  # the bank was asked already, elsewhere
+        Card("4000003800000446", authentication=Authentication.ON_SESSION),  # it was set up elsewhere
+        Card("4000000000000259", is_disputed=True),
         Card("4000002760003184", authentication=Authentication.ALWAYS),
         Card(
             "4000008260003178",
@@ -87,6 +91,7 @@ NAMES = {
     "chargeDeclinedExpiredCard": "4000000000000069",
     "chargeDeclinedIncorrectCvc": "4000000000000127",
     "chargeDeclinedProcessingError": "4000000000000119",
+    "createDispute": "4000000000000259",
     "chargeCustomerFail": "4000000000000341",
     "authenticationRequiredOnSetup": "4000002500003155",
     "authenticationRequiredSetupForOffSession": "4000003800000446",

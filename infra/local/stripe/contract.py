@@ -1,100 +1,153 @@
 """Answers, checked against the classes of the ``stripe`` package.
 
 The classes are generated from Stripe's own description of the pinned API version: their annotations say which keys an
-object may have, which it must have, and of what type each is.
+object may have, which it must have, and of what type each is. Each annotation is read once and becomes a function from
+a value to what is wrong with it, so that ten thousand answers are checked as readily as one.
 """
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from stripe import ListObject, StripeObject
+from stripe import ListObject, PaymentIntent, StripeObject
 from stripe._object_classes import OBJECT_CLASSES, get_object_class
 from stripe._stripe_object import UntypedStripeObject
 
-from .problems import Json
+from .problems import STAND_IN, Json
+
+Check = Callable[[typing.Any], list[str]]
+_PLAIN = {int, str, bool, type(None)}
 
 
 def differences(answer: Json) -> list[str]:
     """Returns how an object, or a page of them, departs from the package's classes; empty when it does not."""
-    return list(_object(answer, answer.get("object", "")))
+    return _under(answer.get("object", ""), _object(answer))
 
 
-def _object(value: Json, path: str) -> Iterator[str]:
+def of_error(error: Json) -> list[str]:
+    """Returns how an error departs from what the package knows of errors, its code among them.
+
+    Of all its classes, that of a payment's last error alone lists every code.
+    """
+    if error.get("code") == STAND_IN:
+        return []
+    return _under("error", _class(PaymentIntent.LastPaymentError)(error))
+
+
+def _under(place: str, found: Iterable[str]) -> list[str]:
+    return [f"{place}{finding}" for finding in found]
+
+
+def _object(value: object) -> list[str]:
+    if not isinstance(value, dict):
+        return [f": {value!r} is no object"]
     kind = value.get("object")
     if kind == "list":
-        yield from _page(value, path)
-    elif kind in OBJECT_CLASSES:
-        yield from _class(value, get_object_class("V1", kind), path)
-    else:
-        yield f"{path}: no class for object {kind!r}"
+        return _page(value)
+    if kind in OBJECT_CLASSES:
+        return _class(get_object_class("V1", kind))(value)  # type: ignore[arg-type]  # a class can be hashed
+    return [f": no class for object {kind!r}"]
 
 
-def _page(value: Json, path: str) -> Iterator[str]:
-    if value.keys() != {"object", "data", "has_more", "url"}:
-        yield f"{path}: keys of a list are {sorted(value)}"
-    for number, item in enumerate(value.get("data", [])):
-        yield from _object(item, f"{path}[{number}]")
+def _page(value: object) -> list[str]:
+    if not isinstance(value, dict) or value.keys() != {"object", "data", "has_more", "url"}:
+        return [f": {value!r} is no list"]
+    return [f"[{number}]{finding}" for number, item in enumerate(value["data"]) for finding in _object(item)]
 
 
-def _class(value: Json, wanted: type, path: str) -> Iterator[str]:
+@functools.cache
+def _class(wanted: type) -> Check:
+    """Returns the check of an object against a class: no unknown key, none missing, and each of its type."""
     hints = {key: hint for key, hint in wanted.__annotations__.items() if key[0].islower()}
-    yield from (f"{path}.{key}: unknown" for key in value.keys() - hints.keys())
-    needed = {key for key, hint in hints.items() if not _is_optional(hint)}
-    if not value.get("deleted"):
-        yield from (f"{path}.{key}: missing" for key in needed - value.keys())
-    for key in value.keys() & hints.keys():
-        yield from _value(value[key], hints[key], f"{path}.{key}")
+    needed = {key for key, hint in hints.items() if type(None) not in typing.get_args(hint)}
+    checks = {key: _check(hint) for key, hint in hints.items()}
+
+    def check(value: object) -> list[str]:
+        if not isinstance(value, dict):
+            return [f": {value!r} is no {wanted.__name__}"]
+        found = [f".{key}: unknown" for key in value.keys() - checks.keys()]
+        if not value.get("deleted"):
+            found += [f".{key}: missing" for key in needed - value.keys()]
+        for key in value.keys() & checks.keys():
+            found += _under(f".{key}", checks[key](value[key]))
+        return found
+
+    return check
 
 
-def _is_optional(hint: object) -> bool:
-    return type(None) in typing.get_args(hint)
-
-
-def _value(value: object, hint: object, path: str) -> Iterator[str]:
+@functools.cache
+def _check(hint: object) -> Check:
+    """Returns the check of one annotation. What it does not know of (the package has no such) fits anything."""
     origin = typing.get_origin(hint)
     if origin in {typing.Union, types.UnionType}:
-        yield from _union(value, typing.get_args(hint), path)
-    elif origin is typing.Literal:
-        yield from _unless(value in typing.get_args(hint), value, hint, path)
-    elif origin in {list, dict, UntypedStripeObject, ListObject}:
-        yield from _container(value, origin, typing.get_args(hint)[-1], path)
-    elif isinstance(hint, str | typing.ForwardRef):
-        yield from _object(value, path) if isinstance(value, dict) else [f"{path}: not an object"]
-    elif isinstance(hint, type) and issubclass(hint, StripeObject):
-        yield from _class(value, hint, path) if isinstance(value, dict) else [f"{path}: no object"]
-    elif hint in {int, str, bool, type(None)}:
-        yield from _unless(type(value) is hint, value, hint, path)
-    elif hint is Decimal:
-        yield from _unless(isinstance(value, str), value, hint, path)
+        return _union(typing.get_args(hint))
+    if origin is typing.Literal:
+        allowed = frozenset(typing.get_args(hint))
+        return _test(hint, lambda value: isinstance(value, str | bool | int) and value in allowed)
+    if origin is ListObject:
+        return _page
+    if origin is list:
+        return _list(_check(typing.get_args(hint)[0]))
+    if origin in {dict, UntypedStripeObject}:
+        return _mapping(_check(typing.get_args(hint)[-1]))
+    if isinstance(hint, str | typing.ForwardRef):
+        return _object
+    if hint in _PLAIN:
+        return _test(hint, lambda value: type(value) is hint)
+    if hint is Decimal:
+        return _test(hint, lambda value: isinstance(value, str))
+    if isinstance(hint, type) and issubclass(hint, StripeObject):
+        return _class(hint)  # type: ignore[arg-type]  # a class can be hashed
+    return lambda _: []
 
 
-def _unless(fits: bool, value: object, hint: object, path: str) -> Iterator[str]:  # noqa: FBT001 - the one thing it decides on
-    if not fits:
-        yield f"{path}: {value!r} is not {hint}"
+def _test(hint: object, fits: Callable[[object], bool]) -> Check:
+    return lambda value: [] if fits(value) else [f": {value!r} is not {hint}"]
 
 
-def _union(value: object, choices: tuple[object, ...], path: str) -> Iterator[str]:
+def _union(choices: tuple[typing.Any, ...]) -> Check:
     """Accepts any choice. Of an open enumeration (literals or any string) only the known values count."""
-    if value is None and type(None) in choices:
-        return
     literal = any(typing.get_origin(choice) is typing.Literal for choice in choices)
-    plain = {type(None), str} if literal or isinstance(value, dict) else {type(None)}
-    found = [list(_value(value, choice, path)) for choice in choices if choice not in plain]
-    yield from min(found, key=len, default=[f"{path}: {value!r} is not one of {choices}"])
+    optional = type(None) in choices
+    checks = [
+        (choice is str, _check(choice))
+        for choice in choices
+        if choice is not type(None) and not (literal and choice is str)
+    ]
+
+    def check(value: object) -> list[str]:
+        if value is None and optional:
+            return []
+        tried = []
+        for is_text, each in checks:
+            if is_text and isinstance(value, dict):
+                continue  # an id that was expanded: the object is what it is held against
+            found = each(value)
+            if not found:
+                return found
+            tried.append(found)
+        return min(tried, key=len, default=[f": {value!r} is not one of {choices}"])
+
+    return check
 
 
-def _container(value: object, origin: object, inner: object, path: str) -> Iterator[str]:
-    if origin is ListObject and isinstance(value, dict):
-        yield from _page(value, path)
-    elif origin is list and isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _value(item, inner, f"{path}[{number}]")
-    elif origin in {dict, UntypedStripeObject} and isinstance(value, dict):
-        for key, item in value.items():
-            yield from _value(item, inner, f"{path}[{key}]")
-    else:
-        yield f"{path}: {value!r} is not {origin}"
+def _list(inner: Check) -> Check:
+    def check(value: object) -> list[str]:
+        if not isinstance(value, list):
+            return [f": {value!r} is not a list"]
+        return [f"[{number}]{finding}" for number, item in enumerate(value) for finding in inner(item)]
+
+    return check
+
+
+def _mapping(inner: Check) -> Check:
+    def check(value: object) -> list[str]:
+        if not isinstance(value, dict):
+            return [f": {value!r} is not a mapping"]
+        return [f"[{key}]{finding}" for key, item in value.items() for finding in inner(item)]
+
+    return check

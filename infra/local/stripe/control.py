@@ -3,53 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from . import happenings
 from .application import Application
-from .cards import CARDS
-from .faults import Fault
+from .faults import Fault, WebhookFault
+from .happenings import Body
+from .limits import Limits
 from .problems import Json, Problem, invalid
-from .resources import checkout, events, invoice_collection, payment_intents, payment_methods
+from .resources import events
 from .wire import Answer, Request, answer, refusal
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Endpoint(_Body):
+class Endpoint(Body):
     """A webhook endpoint whose secret is known beforehand."""
 
     url: str
     secret: str = Field(pattern=r"^whsec_\S+$")
-    enabled_events: list[str] = ["*"]
+    enabled_events: list[str] = Field(default=["*"])
 
 
-class Clock(_Body):
+class Clock(Body):
     """How far the account's clock is ahead of the machine's."""
 
     offset_milliseconds: int
 
 
-class Webhooks(_Body):
+class Webhooks(Body):
     """Whether deliveries wait."""
 
     paused: bool
-
-
-class CardNumber(_Body):
-    """The card that a customer gives on a page."""
-
-    card: str = "4242424242424242"
-
-
-class Authenticated(_Body):
-    """Whether the card's holder confirms."""
-
-    succeeds: bool = True
 
 
 def handle(application: Application, request: Request) -> Answer:
@@ -59,7 +44,8 @@ def handle(application: Application, request: Request) -> Answer:
         if matched and method == request.method:
             try:
                 with application.lock:
-                    done = action(application, request.body, *matched.groups())
+                    application.catch_up()
+                    done = action(application, request.body or "{}", *matched.groups())
                     application.courier.collect(application.account)
             except ValidationError as error:
                 return refusal(invalid(str(error)))
@@ -73,24 +59,6 @@ def handle(application: Application, request: Request) -> Answer:
 def _reset(application: Application, _: str) -> Json:
     application.reset(application.account.url)
     return {"reset": True}
-
-
-def _charges(application: Application, _: str) -> Json:
-    """Tells all charges, and the sums of what was taken and given back per currency, in minor units."""
-    rows = list(application.account.every("charge"))
-    paid = [row for row in rows if row["paid"]]
-    taken: Counter[str] = Counter()
-    returned: Counter[str] = Counter()
-    for row in paid:
-        taken[row["currency"]] += row["amount"]
-        returned[row["currency"]] += row["amount_refunded"]
-    return {
-        "data": rows,
-        "succeeded": len(paid),
-        "failed": len(rows) - len(paid),
-        "amount": dict(taken),
-        "amount_refunded": dict(returned),
-    }
 
 
 def _requests(application: Application, _: str) -> Json:
@@ -111,17 +79,38 @@ def _clear_faults(application: Application, body: str) -> Json:
     return _faults(application, body)
 
 
+def _limits(application: Application, _: str) -> Json:
+    return application.gate.limits.model_dump()
+
+
+def _set_limits(application: Application, body: str) -> Json:
+    application.gate.limits = Limits.model_validate_json(body)
+    return _limits(application, body)
+
+
 def _webhooks(application: Application, _: str) -> Json:
     courier = application.courier
     return {
         "paused": courier.paused,
         "undelivered": len(courier.undelivered),
+        "dropped": courier.dropped,
+        "faults": [fault.model_dump() for fault in courier.faults.planned],
         "data": list(courier.log),
     }
 
 
 def _pause(application: Application, body: str) -> Json:
     application.courier.pause(paused=Webhooks.model_validate_json(body).paused)
+    return _webhooks(application, body)
+
+
+def _plan_webhook_fault(application: Application, body: str) -> Json:
+    application.courier.faults.planned.append(WebhookFault.model_validate_json(body))
+    return _webhooks(application, body)
+
+
+def _clear_webhook_faults(application: Application, body: str) -> Json:
+    application.courier.clear_faults()
     return _webhooks(application, body)
 
 
@@ -138,52 +127,24 @@ def _clock(application: Application, _: str) -> Json:
 def _set_clock(application: Application, body: str) -> Json:
     wanted = Clock.model_validate_json(body)
     application.account.offset_milliseconds = wanted.offset_milliseconds
+    application.catch_up()
     return _clock(application, body)
-
-
-def _authenticate(application: Application, body: str, identifier: str) -> Json:
-    """Does what a card's holder does on the bank's page."""
-    account = application.account
-    intent = account.get("payment_intent", identifier)
-    if intent["status"] != "requires_action":
-        raise invalid(f"The intent has a status of {intent['status']}.")
-    method = account.get("payment_method", intent["payment_method"])
-    if Authenticated.model_validate_json(body or "{}").succeeds:
-        return payment_intents.charge(account, intent, method)
-    code = "payment_intent_authentication_failure"
-    problem = payment_intents.decline(account, intent, method, code)
-    return dict(problem.error["payment_intent"])
-
-
-def pay_invoice(application: Application, body: str, identifier: str) -> Json:
-    """Does what a customer does on an invoice's page: pays it with a card, there and then."""
-    account = application.account
-    invoice = account.get("invoice", identifier)
-    card = CARDS.get(CardNumber.model_validate_json(body or "{}").card)
-    if card is None or invoice["status"] != "open":
-        raise invalid("That is none of the test cards, or the invoice is not open.")
-    return invoice_collection.charge(account, invoice, payment_methods.of_card(account, card))
-
-
-def complete_checkout(application: Application, body: str, identifier: str) -> Json:
-    """Does what a customer does on a checkout page: saves a card."""
-    card = CardNumber.model_validate_json(body or "{}").card
-    return checkout.complete(application.account, identifier, card)
 
 
 _ROUTES: list[tuple[str, str, Callable[..., Json]]] = [
     ("POST", "/_control/reset", _reset),
-    ("GET", "/_control/charges", _charges),
     ("GET", "/_control/requests", _requests),
     ("GET", "/_control/faults", _faults),
     ("POST", "/_control/faults", _plan_fault),
     ("DELETE", "/_control/faults", _clear_faults),
+    ("GET", "/_control/limits", _limits),
+    ("POST", "/_control/limits", _set_limits),
     ("GET", "/_control/webhooks", _webhooks),
     ("POST", "/_control/webhooks", _pause),
+    ("POST", "/_control/webhooks/faults", _plan_webhook_fault),
+    ("DELETE", "/_control/webhooks/faults", _clear_webhook_faults),
     ("POST", "/_control/webhook_endpoints", _endpoint),
     ("GET", "/_control/clock", _clock),
     ("POST", "/_control/clock", _set_clock),
-    ("POST", r"/_control/payment_intents/(\w+)/authenticate", _authenticate),
-    ("POST", r"/_control/invoices/(\w+)/pay", pay_invoice),
-    ("POST", r"/_control/checkout/sessions/(\w+)/complete", complete_checkout),
+    *happenings.ROUTES,
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .problems import Problem
+from .problems import Problem, invalid
 from .wire import Answer
 
 _KEPT_SECONDS = 86_400
+_MOST_CHARACTERS = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,11 @@ class Keys:
         """Reserves a key, or returns the answer that was given under it.
 
         Raises:
-            Problem: 400 when something else was asked under the key, 409 when it is being answered right now.
+            Problem: 400 when the key is too long or something else was asked under it, 409 when it is being answered
+                right now.
         """
+        if len(key) > _MOST_CHARACTERS:
+            raise invalid(f"Keys for idempotent requests are up to {_MOST_CHARACTERS} characters long.")
         known = self.used.get(key)
         if known is None or known.at_seconds + _KEPT_SECONDS <= now_seconds:
             self.used[key] = _Used(request, now_seconds, None)

@@ -7,7 +7,7 @@ import json
 import re
 from urllib.parse import parse_qs
 
-from . import control
+from . import happenings
 from .application import Application
 from .cards import CARDS
 from .problems import Json, Problem
@@ -31,20 +31,28 @@ def handle(application: Application, request: Request) -> Answer:
         return _page(404, "Nothing here", request.path)
     if request.method == "POST":
         return _submitted(application, kind, identifier, request)
-    title = "Save a card" if kind == "checkout" else f"Invoice {known.get('number')}"
+    title = _title(kind, known)
     return _page(200, title, _text(kind, known), _form() if known["status"] == "open" else "")
 
 
-def _text(kind: str, known: Json) -> str:
+def _title(kind: str, known: Json) -> str:
     if kind == "checkout":
+        return "Pay" if known["mode"] == "payment" else "Save a card"
+    return f"Invoice {known.get('number')}"
+
+
+def _text(kind: str, known: Json) -> str:
+    if kind == "checkout" and known["mode"] == "setup":
         return f"This session is {known['status']}."
+    if kind == "checkout":
+        return f"{known['amount_total']} minor units of {known['currency']}. This session is {known['status']}."
     due = f"{known['amount_due'] / 100:.2f} {known['currency'].upper()}"
     return f"{due} due. This invoice is {known['status']}."
 
 
 def _submitted(application: Application, kind: str, identifier: str, request: Request) -> Answer:
     number = parse_qs(request.body).get("card", [""])[0]
-    act = control.complete_checkout if kind == "checkout" else control.pay_invoice
+    act = happenings.complete_checkout if kind == "checkout" else happenings.pay_invoice
     try:
         with application.lock:
             done = act(application, json.dumps({"card": number}), identifier)
@@ -52,7 +60,7 @@ def _submitted(application: Application, kind: str, identifier: str, request: Re
     except Problem as problem:
         return _page(problem.status, "That did not work", str(problem), _form())
     if done.get("success_url"):
-        return Answer(303, b"", {"Location": done["success_url"]})
+        return Answer(303, b"", {"Location": done["success_url"].replace("{CHECKOUT_SESSION_ID}", identifier)})
     return _page(200, "Thank you", f"This invoice is {done['status']}.")
 
 

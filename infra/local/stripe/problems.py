@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 Json = dict[str, Any]
+# The one code that is not Stripe's: it would carry out what the stand-in does not.
+STAND_IN = "stand_in_unsupported"
 
 
 class Problem(Exception):
@@ -13,11 +15,13 @@ class Problem(Exception):
     Attributes:
         status: the HTTP status.
         error: the body's ``error`` object: ``type``, ``message`` and whatever else is known.
+        headers: what the answer says beside it.
     """
 
     def __init__(self, status: int, kind: str, message: str, **details: object) -> None:
         super().__init__(message)
         self.status = status
+        self.headers: dict[str, str] = {}
         known = {key: value for key, value in details.items() if value is not None}
         self.error: Json = {"type": kind, "message": message, **known}
 
@@ -37,7 +41,7 @@ def missing(noun: str, identifier: str, *, param: str | None = "id") -> Problem:
 def unsupported(what: str) -> Problem:
     """Returns the error of something that Stripe knows and this stand-in does not carry out."""
     text = f"The local Stripe stand-in does not carry out {what}."
-    return invalid(text, code="stand_in_unsupported")
+    return invalid(text, code=STAND_IN)
 
 
 def unexpected_state(message: str, intent: Json) -> Problem:

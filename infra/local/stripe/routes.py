@@ -22,6 +22,7 @@ class Route:
         parameters: the class of ``stripe.params`` that describes its parameters.
         carried_out: the parameters that do something here; others that Stripe knows are refused.
         action: called with the account, the parameters and the ids of the path.
+        pattern: what its paths look like.
     """
 
     method: str
@@ -29,10 +30,16 @@ class Route:
     parameters: str
     carried_out: frozenset[str]
     action: Action
+    pattern: re.Pattern[str]
+
+    @property
+    def name(self) -> str:
+        """The endpoint, whatever the ids: ``POST /v1/refunds``."""
+        return f"{self.method} {self.path}"
 
     def ids(self, method: str, path: str) -> tuple[str, ...] | None:
         """Returns the ids of a path that this route serves, or None."""
-        matched = re.fullmatch(self.path.replace("{}", "([A-Za-z0-9_]+)"), path)
+        matched = self.pattern.fullmatch(path)
         return matched.groups() if matched and method == self.method else None
 
     def check(self, params: Json) -> None:
@@ -43,7 +50,8 @@ class Route:
 
 def route(method: str, path: str, parameters: str, carried_out: str, action: Action) -> Route:
     """Returns a route; ``carried_out`` holds names with spaces between them."""
-    return Route(method, path, parameters, frozenset(carried_out.split()), action)
+    pattern = re.compile(path.replace("{}", "([A-Za-z0-9_]+)"))
+    return Route(method, path, parameters, frozenset(carried_out.split()), action, pattern)
 
 
 def retrieve(path: str, kind: str, parameters: str) -> Route:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .problems import Json, Problem
 
@@ -32,9 +32,9 @@ class Answer:
 
 def answer(status: int, content: Json) -> Answer:
     """Returns an answer with a JSON body."""
-    return Answer(status, json.dumps(content, indent=2).encode())
+    return Answer(status, json.dumps(content).encode())
 
 
 def refusal(problem: Problem) -> Answer:
     """Returns a problem as an answer."""
-    return answer(problem.status, {"error": problem.error})
+    return replace(answer(problem.status, {"error": problem.error}), headers=dict(problem.headers))

@@ -6,6 +6,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -37,7 +38,7 @@ def handler(event, context):
 """
 FUNCTIONS = (
     *("alert", "aggregate", "api", "authorize", "collect", "ingest"),
-    *("invoice", "pair", "rate", "relay", "stripe_webhook", "top_up"),
+    *("invoice", "notify", "pair", "rate", "relay", "stripe_webhook", "top_up"),
 )
 
 
@@ -152,6 +153,23 @@ def test_the_stand_in_and_the_deployment_know_each_other(echoing: Cloud) -> None
     keys = json.loads(secret["SecretString"])
     assert keys["stripe_api_key"] == echoing.stripe_api_key
     assert keys["stripe_webhook_secrets"][0].startswith("whsec_")
+    assert len(keys["signing_key"]) == 64, "what was made with the secret is still there"
+
+
+def test_an_event_on_the_bus_has_the_time_that_was_given(echoing: Cloud) -> None:
+    events, sqs = echoing.client("events"), echoing.client("sqs")
+    bus, url = echoing.outputs["BusName"], sqs.create_queue(QueueName="timed")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="timed", EventBusName=bus, EventPattern=json.dumps({"source": ["a-test"]}))
+    events.put_targets(Rule="timed", EventBusName=bus, Targets=[{"Id": "1", "Arn": arn}])
+    entry = {"Source": "a-test", "DetailType": "t", "EventBusName": bus}
+    given = [datetime(2099, 1, day, 12, tzinfo=UTC) for day in (1, 2)]
+    events.put_events(Entries=[{**entry, "Detail": "{}", "Time": each} for each in given])
+    events.put_events(Entries=[{**entry, "Detail": "{}"}])
+    told = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    times = sorted(json.loads(each["Body"])["time"] for each in told)
+    assert times[1:] == ["2099-01-01T12:00:00Z", "2099-01-02T12:00:00Z"]
+    assert times[0] < times[1], "that which says none has the present one"
 
 
 def test_nothing_is_left_of_one_that_did_not_come_up(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from infra.local.stripe.problems import Json
 from infra.local.stripe.routes import retrieve, route
 
 
-def create(account: Account, intent: Json, method: Json, failure: Json | None = None) -> Json:
+def create(account: Account, intent: Json, method: Json, failure: Json | None = None, *, pending: bool = False) -> Json:
     """Makes the charge of one attempt to pay an intent; ``failure`` holds its error, if it failed."""
-    paid = failure is None
+    captured = failure is None
     charge = account.add(
         "ch",
         "charge",
         amount=intent["amount"],
-        amount_captured=intent["amount"] if paid else 0,
+        amount_captured=intent["amount"] if captured else 0,
         amount_refunded=0,
         application=None,
         application_fee=None,
@@ -23,21 +23,21 @@ def create(account: Account, intent: Json, method: Json, failure: Json | None = 
         balance_transaction=None,
         billing_details=method["billing_details"],
         calculated_statement_descriptor="STAND-IN",
-        captured=paid,
+        captured=captured,
         created=account.now(),
         currency=intent["currency"],
         customer=intent["customer"],
         description=intent["description"],
         disputed=False,
         failure_balance_transaction=None,
-        failure_code=failure["code"] if failure else None,
-        failure_message=failure["message"] if failure else None,
+        failure_code=None,
+        failure_message=None,
         fraud_details={},
         livemode=False,
         metadata=dict(intent["metadata"]),
         on_behalf_of=None,
-        outcome=_outcome(failure),
-        paid=paid,
+        outcome=None,
+        paid=False,
         payment_intent=intent["id"],
         payment_method=method["id"],
         payment_method_details={"type": "card", "card": _details(method["card"])},
@@ -51,14 +51,26 @@ def create(account: Account, intent: Json, method: Json, failure: Json | None = 
         source_transfer=None,
         statement_descriptor=None,
         statement_descriptor_suffix=intent["statement_descriptor_suffix"],
-        status="succeeded" if paid else "failed",
+        status="pending",
         transfer_data=None,
         transfer_group=None,
     )
-    if paid:
+    if pending:
+        account.tell("charge.pending", charge)
+        return charge
+    return settle(account, charge, failure)
+
+
+def settle(account: Account, charge: Json, failure: Json | None = None) -> Json:
+    """Ends a charge: the money is booked, or it failed with this error."""
+    charge.update(paid=failure is None, outcome=_outcome(failure), status="failed" if failure else "succeeded")
+    if failure:
+        charge.update(captured=False, amount_captured=0)
+        charge.update(failure_code=failure["code"], failure_message=failure["message"])
+    else:
         fee = (charge["amount"] * 29 + 500) // 1000 + 30
-        charge["balance_transaction"] = book(account, charge, "charge", charge["amount"], fee)
-    account.tell("charge.succeeded" if paid else "charge.failed", charge)
+        charge["balance_transaction"] = book(account, charge, "charge", charge["amount"], fee)["id"]
+    account.tell(f"charge.{charge['status']}", charge)
     return charge
 
 
@@ -83,8 +95,11 @@ def _details(card: Json) -> Json:
     return {**{key: card[key] for key in kept}, **dict.fromkeys(none), "network": card["brand"]}
 
 
-def book(account: Account, source: Json, kind: str, amount: int, fee: int) -> str:
-    """Records what a charge or a refund moves, less Stripe's fee, in minor units; returns its id."""
+def book(account: Account, source: Json, kind: str, amount: int, fee: int = 0, category: str | None = None) -> Json:
+    """Records what a charge, a refund or a dispute moves, less Stripe's fee, in minor units; returns that record.
+
+    ``category`` is what reports file it under, if not under its kind.
+    """
     detail: Json = {
         "amount": fee,
         "application": None,
@@ -92,7 +107,7 @@ def book(account: Account, source: Json, kind: str, amount: int, fee: int) -> st
         "description": "Processing fees",
         "type": "stripe_fee",
     }
-    made = account.add(
+    return account.add(
         "txn",
         "balance_transaction",
         amount=amount,
@@ -100,36 +115,27 @@ def book(account: Account, source: Json, kind: str, amount: int, fee: int) -> st
         balance_type="payments",
         created=account.now(),
         currency=source["currency"],
-        description=source["description"],
+        description=source.get("description"),
         exchange_rate=None,
         fee=fee,
         fee_details=[detail] if fee else [],
         net=amount - fee,
-        reporting_category=kind,
+        reporting_category=category or kind,
         source=source["id"],
         status="pending",
         type=kind,
     )
-    return str(made["id"])
 
 
 def listed(account: Account, params: Json) -> Json:
     """Returns charges, newest first."""
-    customer, intent = params.get("customer"), params.get("payment_intent")
-    rows = account.every(
-        "charge",
-        lambda row: customer in {None, row["customer"]} and intent in {None, row["payment_intent"]},
-    )
+    rows = account.newest("charge", payment_intent=params.get("payment_intent"), customer=params.get("customer"))
     return page(rows, params, "/v1/charges")
 
 
 def booked(account: Account, params: Json) -> Json:
     """Returns the movements of the account's balance, newest first."""
-    kind, source = params.get("type"), params.get("source")
-    rows = account.every(
-        "balance_transaction",
-        lambda row: kind in {None, row["type"]} and source in {None, row["source"]},
-    )
+    rows = account.newest("balance_transaction", type=params.get("type"), source=params.get("source"))
     return page(rows, params, "/v1/balance_transactions")
 
 

@@ -7,7 +7,8 @@ import secrets
 from infra.local.stripe.account import Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, Problem, missing
-from infra.local.stripe.resources import payment_methods
+from infra.local.stripe.resources import balances, payment_methods
+from infra.local.stripe.resources.metadata import fresh, merged
 from infra.local.stripe.routes import retrieve, route
 
 _PLAIN = "address balance description email name phone preferred_locales tax_exempt"
@@ -33,7 +34,7 @@ def create(account: Account, params: Json) -> Json:
         invoice_prefix=secrets.token_hex(4).upper(),
         invoice_settings=_settings({}, {}),
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         next_invoice_sequence=1,
         shipping=None,
         test_clock=None,
@@ -75,20 +76,15 @@ def update(account: Account, params: Json, identifier: str) -> Json:
     """Changes a customer. Metadata is merged; an empty value takes a key or a field away."""
     customer = live(account, identifier)
     _check_default(account, customer, params)
-    changes: Json = {name: (params[name] if params[name] != "" else None) for name in _PLAIN.split() if name in params}
+    given = [name for name in _PLAIN.split() if name in params and name != "balance"]
+    changes: Json = {name: (params[name] if params[name] != "" else None) for name in given}
+    balances.move(account, customer, params.get("balance", customer["balance"]) - customer["balance"], "adjustment")
     if "invoice_settings" in params:
         changes["invoice_settings"] = _settings(customer["invoice_settings"], params["invoice_settings"])
     if "metadata" in params:
         changes["metadata"] = merged(customer["metadata"], params["metadata"])
     account.change(customer, "customer.updated", **changes)
     return customer
-
-
-def merged(known: Json, given: Json | str) -> Json:
-    """Returns metadata with new values; an empty one takes its key away, and ``""`` takes all."""
-    if isinstance(given, str):
-        return {}
-    return {key: value for key, value in {**known, **given}.items() if value != ""}
 
 
 def live(account: Account, identifier: str, *, param: str | None = "id") -> Json:
@@ -102,7 +98,7 @@ def live(account: Account, identifier: str, *, param: str | None = "id") -> Json
 def delete(account: Account, _: Json, identifier: str) -> Json:
     """Deletes a customer and detaches its payment methods."""
     customer = live(account, identifier)
-    for method in list(account.every("payment_method", lambda row: row["customer"] == identifier)):
+    for method in list(account.tied("payment_method", customer=identifier)):
         payment_methods.detach(account, {}, method["id"])
     account.tell("customer.deleted", customer)
     return account.forget(customer)
@@ -110,9 +106,7 @@ def delete(account: Account, _: Json, identifier: str) -> Json:
 
 def listed(account: Account, params: Json) -> Json:
     """Returns customers, newest first."""
-    email = params.get("email")
-    rows = account.every("customer", lambda row: email in {None, row["email"]})
-    return page(rows, params, "/v1/customers")
+    return page(account.newest("customer", email=params.get("email")), params, "/v1/customers")
 
 
 def methods(account: Account, params: Json, identifier: str) -> Json:

@@ -6,22 +6,38 @@ import secrets
 
 from infra.local.stripe.account import API_VERSION, Account
 from infra.local.stripe.listing import PAGING, page
-from infra.local.stripe.problems import Json, invalid
-from infra.local.stripe.resources import customers
+from infra.local.stripe.problems import Json, invalid, missing
+from infra.local.stripe.resources.metadata import fresh, merged
 from infra.local.stripe.routes import retrieve, route
 
 _KEPT_SECONDS = 30 * 86_400
+_MOST_TYPES = 20
 
 
 def listed(account: Account, params: Json) -> Json:
     """Returns the events of the last 30 days, newest first."""
+    if "type" in params and "types" in params:
+        raise invalid("You may only specify one of these parameters: type, types.", param="types")
+    if len(params.get("types", [])) > _MOST_TYPES:
+        raise invalid(f"You may specify up to {_MOST_TYPES} types.", param="types")
     types = set(params.get("types") or ([params["type"]] if "type" in params else []))
+    delivered = params.get("delivery_success")
     since = account.now() - _KEPT_SECONDS
-    rows = account.every(
-        "event",
-        lambda row: row["created"] >= since and (not types or bool(types & _patterns(row["type"]))),
-    )
-    return page(rows, params, "/v1/events")
+
+    def keep(row: Json) -> bool:
+        wanted = not types or bool(types & _patterns(row["type"]))
+        return row["created"] >= since and wanted and delivered in {None, row["pending_webhooks"] == 0}
+
+    found = page(account.newest("event"), params, "/v1/events", keep)
+    return {**found, "data": [account.event(row["id"]) for row in found["data"]]}
+
+
+def found(account: Account, _: Json, identifier: str) -> Json:
+    """Returns an event of the last 30 days."""
+    event = account.get("event", identifier)
+    if event["created"] < account.now() - _KEPT_SECONDS:
+        raise missing("event", identifier)
+    return account.event(identifier)
 
 
 def _patterns(kind: str) -> set[str]:
@@ -52,7 +68,7 @@ def keep_endpoint(account: Account, params: Json, secret: str | None = None) -> 
         description=params.get("description"),
         enabled_events=list(params["enabled_events"]),
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         status="enabled",
         url=url,
     )
@@ -66,7 +82,7 @@ def update_endpoint(account: Account, params: Json, identifier: str) -> Json:
     for name in ("description", "enabled_events", "url"):
         endpoint[name] = params.get(name, endpoint[name])
     if "metadata" in params:
-        endpoint["metadata"] = customers.merged(endpoint["metadata"], params["metadata"])
+        endpoint["metadata"] = merged(endpoint["metadata"], params["metadata"])
     if "disabled" in params:
         endpoint["status"] = "disabled" if params["disabled"] else "enabled"
     return endpoint
@@ -80,14 +96,14 @@ def delete_endpoint(account: Account, _: Json, identifier: str) -> Json:
 
 def endpoints(account: Account, params: Json) -> Json:
     """Returns the endpoints, newest first."""
-    return page(account.every("webhook_endpoint"), params, "/v1/webhook_endpoints")
+    return page(account.newest("webhook_endpoint"), params, "/v1/webhook_endpoints")
 
 
 _PATH = "/v1/webhook_endpoints"
 _SET = "description enabled_events metadata url"
 ROUTES = [
-    route("GET", "/v1/events", "EventListParams", f"{PAGING} created type types", listed),
-    retrieve("/v1/events/{}", "event", "EventRetrieveParams"),
+    route("GET", "/v1/events", "EventListParams", f"{PAGING} created delivery_success type types", listed),
+    route("GET", "/v1/events/{}", "EventRetrieveParams", "", found),
     route("POST", _PATH, "WebhookEndpointCreateParams", f"{_SET} api_version", create_endpoint),
     route("GET", _PATH, "WebhookEndpointListParams", PAGING, endpoints),
     retrieve(_PATH + "/{}", "webhook_endpoint", "WebhookEndpointRetrieveParams"),

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from infra.local.stripe.account import Account
 from infra.local.stripe.problems import Json, Problem, invalid, unsupported
-from infra.local.stripe.resources import invoice_lines, invoice_payments, payment_intents, payment_methods
-from infra.local.stripe.resources.payments import least
+from infra.local.stripe.resources import (
+    attempts,
+    balances,
+    customers,
+    invoice_lines,
+    invoice_payments,
+    payment_intents,
+    payment_methods,
+)
 from infra.local.stripe.routes import route
 
 _COLLECTABLE = {"open", "uncollectible"}
@@ -19,50 +26,57 @@ def finalize(account: Account, params: Json, identifier: str) -> Json:
     if params.get("auto_advance"):
         raise unsupported("auto_advance=true: pay with a call of its own")
     invoice = invoice_lines.draft(account, identifier)
-    customer = account.objects[invoice["customer"]]
-    _number(account, invoice, customer)
-    _settle_balance(invoice, customer)
+    customer = customers.live(account, invoice["customer"], param="customer")
+    invoice_lines.refresh(account, invoice)
+    _open(account, invoice, customer)
+    _settle_balance(account, invoice, customer)
     account.tell("invoice.finalized", invoice)
     if invoice["amount_due"] == 0:
         invoice_payments.mark_paid(account, invoice)
-    else:
-        wanted: Json = {
-            "amount": invoice["amount_due"],
-            "currency": invoice["currency"],
-            "customer": customer["id"],
-            "description": f"Payment for invoice {invoice['number']}",
-        }
-        intent = payment_intents.made(account, wanted, None)
-        invoice_payments.create(account, invoice, intent)
+        return invoice
+    wanted: Json = {
+        "amount": invoice["amount_due"],
+        "currency": invoice["currency"],
+        "customer": customer["id"],
+        "description": f"Payment for invoice {invoice['number']}",
+    }
+    invoice_payments.create(account, invoice, payment_intents.made(account, wanted, None))
+    if invoice["due_date"] is not None:
+        account.at(invoice["due_date"] * 1000, lambda: _fall_due(account, invoice))
     return invoice
 
 
-def _number(account: Account, invoice: Json, customer: Json) -> None:
+def _open(account: Account, invoice: Json, customer: Json) -> None:
     now = account.now()
     number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04}"
     customer["next_invoice_sequence"] += 1
     page = f"{account.url}/invoice/{invoice['id']}"
-    invoice.update(
+    account.change(
+        invoice,
+        "invoice.updated",
         effective_at=now,
+        ending_balance=invoice["total"] + invoice["starting_balance"] - invoice["amount_due"],
         hosted_invoice_url=page,
         invoice_pdf=f"{page}/pdf",
         number=number,
         status="open",
+        status_transitions={**invoice["status_transitions"], "finalized_at": now},
     )
-    invoice["status_transitions"]["finalized_at"] = now
 
 
-def _settle_balance(invoice: Json, customer: Json) -> None:
+def _settle_balance(account: Account, invoice: Json, customer: Json) -> None:
     """Applies the customer's balance: below zero it is credit, above it is owed as well."""
-    owed = invoice["total"] + customer["balance"]
-    due = owed if owed >= least(invoice["currency"]) else 0
-    invoice.update(
-        amount_due=due,
-        amount_remaining=due,
-        ending_balance=owed - due,
-        starting_balance=customer["balance"],
-    )
-    customer["balance"] = owed - due
+    moved = invoice["ending_balance"] - invoice["starting_balance"]
+    too_small = invoice["ending_balance"] > 0
+    kind = "invoice_too_small" if too_small else "applied_to_invoice"
+    balances.move(account, customer, moved, kind, invoice["id"])
+
+
+def _fall_due(account: Account, invoice: Json) -> None:
+    """Tells, once its due date has come, of an invoice that nobody paid."""
+    if invoice["status"] == "open":
+        account.tell("invoice.overdue", invoice)
+        invoice_payments.note_standing(account, invoice, delinquent=True)
 
 
 def pay(account: Account, params: Json, identifier: str) -> Json:
@@ -87,22 +101,19 @@ def pay(account: Account, params: Json, identifier: str) -> Json:
             "There is no `default_payment_method` set on this Customer or Invoice. "
             "Please set a `default_payment_method` or pass a `payment_method`."
         )
-    return charge(account, invoice, payment_methods.owned(account, wanted, customer["id"]))
+    method = payment_methods.owned(account, wanted, customer["id"])
+    return charge(account, invoice, method, off_session=params.get("off_session", True))
 
 
-def charge(account: Account, invoice: Json, method: Json) -> Json:
-    """Tries to pay an open invoice with a card; a decline leaves it open and is told."""
-    payment = invoice_payments.opened(account, invoice)
-    if payment is None:
-        raise invalid("This invoice has no open payment.")
-    intent = account.objects[payment["payment"]["payment_intent"]]
-    try:
-        payment_intents.attempt(account, intent, method, alone=False)
-    except Problem:
-        _failed(account, invoice)
-        raise
+def charge(account: Account, invoice: Json, method: Json, *, off_session: bool = False) -> Json:
+    """Tries to pay an open invoice with a card; a decline leaves it open and is told.
+
+    Raises:
+        Problem: 402 when the bank declines, or wants the card's holder to confirm: the invoice's intent waits for them.
+    """
+    intent = _attempted(account, invoice, method, off_session=off_session)
     if intent["status"] == "requires_action":
-        _failed(account, invoice)
+        invoice_payments.tell_failure(account, invoice)
         account.tell("invoice.payment_action_required", invoice)
         text = "This payment requires additional user action before it can be completed."
         code = "invoice_payment_intent_requires_action"
@@ -110,9 +121,34 @@ def charge(account: Account, invoice: Json, method: Json) -> Json:
     return invoice
 
 
-def _failed(account: Account, invoice: Json) -> None:
-    invoice.update(attempted=True, attempt_count=invoice["attempt_count"] + 1)
-    account.tell("invoice.payment_failed", invoice)
+def charge_on_page(account: Account, invoice: Json, method: Json, *, authenticates: bool) -> Json:
+    """Does what a customer does on an invoice's page, who confirms or not when the bank asks; raises a 402 likewise."""
+    if invoice["status"] not in _COLLECTABLE:
+        raise invalid(f"The invoice has a status of {invoice['status']}.")
+    intent = _attempted(account, invoice, method, off_session=False)
+    if intent["status"] == "requires_action":
+        attempts.authenticated(account, intent, succeeds=authenticates)
+    if intent["status"] == "requires_payment_method":
+        raise Problem(402, intent["last_payment_error"]["type"], intent["last_payment_error"]["message"])
+    return invoice
+
+
+def _attempted(account: Account, invoice: Json, method: Json, *, off_session: bool) -> Json:
+    """Returns the intent of an invoice after an attempt to charge it."""
+    payment = invoice_payments.opened(account, invoice)
+    if payment is None:
+        raise invalid("This invoice has no open payment.")
+    intent = account.objects[payment["payment"]["payment_intent"]]
+    if intent["status"] == "processing":
+        raise invalid("This invoice has a payment that is being processed.")
+    try:
+        attempts.attempt(account, intent, method, off_session=off_session)
+    except Problem:
+        invoice_payments.tell_failure(account, invoice)
+        raise
+    if intent["status"] == "processing":
+        invoice_payments.note_attempt(account, invoice)
+    return intent
 
 
 def _collectable(account: Account, identifier: str, verb: str) -> Json:
@@ -153,9 +189,9 @@ def void(account: Account, _: Json, identifier: str) -> Json:
     _close_payment(account, invoice, "void_invoice")
     customer = account.objects[invoice["customer"]]
     if not customer.get("deleted"):
-        customer["balance"] += invoice["starting_balance"] - invoice["ending_balance"]
-    invoice.update(amount_remaining=0, status="void")
-    invoice["status_transitions"]["voided_at"] = account.now()
+        back = invoice["starting_balance"] - invoice["ending_balance"]
+        balances.move(account, customer, back, "unapplied_from_invoice", invoice["id"])
+    _end(account, invoice, "void", "voided_at", amount_remaining=0)
     account.tell("invoice.voided", invoice)
     return invoice
 
@@ -163,10 +199,17 @@ def void(account: Account, _: Json, identifier: str) -> Json:
 def mark_uncollectible(account: Account, _: Json, identifier: str) -> Json:
     """Gives an open invoice up; it can still be paid."""
     invoice = _collectable(account, identifier, "give up")
-    invoice["status"] = "uncollectible"
-    invoice["status_transitions"]["marked_uncollectible_at"] = account.now()
+    if invoice["status"] != "open":
+        raise invalid("This invoice is marked as uncollectible already.")
+    _end(account, invoice, "uncollectible", "marked_uncollectible_at")
     account.tell("invoice.marked_uncollectible", invoice)
+    invoice_payments.note_standing(account, invoice, delinquent=False)
     return invoice
+
+
+def _end(account: Account, invoice: Json, status: str, transition: str, **changes: object) -> None:
+    transitions = {**invoice["status_transitions"], transition: account.now()}
+    account.change(invoice, "invoice.updated", status=status, status_transitions=transitions, **changes)
 
 
 _PATH = "/v1/invoices/{}"

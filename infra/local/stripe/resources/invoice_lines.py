@@ -7,7 +7,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from infra.local.stripe.account import Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, invalid, unsupported
-from infra.local.stripe.resources import customers
+from infra.local.stripe.resources import balances, customers
+from infra.local.stripe.resources.metadata import fresh
 from infra.local.stripe.routes import retrieve, route
 
 _MOST = 250
@@ -29,6 +30,8 @@ def create(account: Account, params: Json) -> Json:
     item = _item(account, customer, currency.lower(), params)
     if invoice:
         put(account, invoice, [item])
+    else:
+        account.pending.add(item["id"])
     account.tell("invoiceitem.created", item)
     return item
 
@@ -48,7 +51,7 @@ def _item(account: Account, customer: Json, currency: str, params: Json) -> Json
         discounts=[],
         invoice=None,
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         net_amount=amount,
         parent=None,
         period=params.get("period") or {"end": now, "start": now},
@@ -99,7 +102,7 @@ def draft(account: Account, identifier: str, *, param: str = "id") -> Json:
 
 def of(account: Account, invoice: Json) -> list[Json]:
     """Returns all lines of an invoice, in their order."""
-    return list(account.every("line_item", lambda line: line["invoice"] == invoice["id"]))
+    return list(account.tied("line_item", invoice=invoice["id"]))
 
 
 def put(account: Account, invoice: Json, items: list[Json]) -> None:
@@ -110,8 +113,23 @@ def put(account: Account, invoice: Json, items: list[Json]) -> None:
         raise invalid(f"An invoice can have at most {_MOST} line items.", param="invoice")
     for item in items:
         item["invoice"] = invoice["id"]
+        account.note(item)
         _line(account, item)
+    before = invoice.get("total")
     refresh(account, invoice)
+    if before is not None and before != invoice["total"]:
+        account.tell("invoice.updated", invoice, {"total": before})
+
+
+def release(account: Account, invoice: Json) -> None:
+    """Takes everything off a draft that goes away: items that were pending before are so again, others go with it."""
+    for line in of(account, invoice):
+        account.remove(line)
+    for item in list(account.tied("invoiceitem", invoice=invoice["id"])):
+        if item["id"] in account.pending:
+            item["invoice"] = None
+        else:
+            account.forget(item)
 
 
 def _line(account: Account, item: Json) -> Json:
@@ -144,14 +162,15 @@ def _line(account: Account, item: Json) -> Json:
 
 
 def refresh(account: Account, invoice: Json) -> None:
-    """Sets a draft's totals from its lines; like Stripe's, an invoice shows only the first ten."""
+    """Sets a draft's totals from its lines and its customer's balance; an invoice shows only the first ten lines."""
     lines = of(account, invoice)
-    total = sum(line["amount"] for line in lines)
-    due = max(0, total + invoice["starting_balance"])
+    total, balance = sum(line["amount"] for line in lines), balances.of(account, invoice)
+    due = balances.due(total + balance, invoice["currency"])
     invoice.update(
         amount_due=due,
         amount_remaining=due,
-        lines=page(reversed(lines), {}, f"/v1/invoices/{invoice['id']}/lines"),
+        starting_balance=balance,
+        lines=page(iter(lines), {}, f"/v1/invoices/{invoice['id']}/lines"),
         subtotal=total,
         subtotal_excluding_tax=total,
         total=total,
@@ -172,29 +191,20 @@ def add(account: Account, params: Json, identifier: str) -> Json:
         _priced(line)
     items = [_item(account, customer, invoice["currency"], line) for line in params["lines"]]
     put(account, invoice, items)
-    account.tell("invoice.updated", invoice)
     return invoice
 
 
 def lines(account: Account, params: Json, identifier: str) -> Json:
     """Returns a page of an invoice's lines, first line first."""
     invoice = account.get("invoice", identifier)
-    return page(reversed(of(account, invoice)), params, f"/v1/invoices/{identifier}/lines")
+    return page(iter(of(account, invoice)), params, f"/v1/invoices/{identifier}/lines")
 
 
 def listed(account: Account, params: Json) -> Json:
     """Returns invoice items, newest first."""
-    customer, invoice = params.get("customer"), params.get("invoice")
     pending = params.get("pending")
-    rows = account.every(
-        "invoiceitem",
-        lambda row: (
-            customer in {None, row["customer"]}
-            and invoice in {None, row["invoice"]}
-            and pending in {None, row["invoice"] is None}
-        ),
-    )
-    return page(rows, params, "/v1/invoiceitems")
+    rows = account.newest("invoiceitem", customer=params.get("customer"), invoice=params.get("invoice"))
+    return page(rows, params, "/v1/invoiceitems", lambda row: pending in {None, row["invoice"] is None})
 
 
 def delete(account: Account, _: Json, identifier: str) -> Json:

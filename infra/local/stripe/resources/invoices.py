@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from infra.local.stripe.account import Account
-from infra.local.stripe.listing import PAGING, page
+from infra.local.stripe.listing import PAGING, page, within
 from infra.local.stripe.problems import Json, invalid, unsupported
 from infra.local.stripe.resources import customers, invoice_lines, payment_methods
-from infra.local.stripe.routes import retrieve, route
+from infra.local.stripe.resources.metadata import fresh, merged
+from infra.local.stripe.routes import route
 
 
 def create(account: Account, params: Json) -> Json:
@@ -20,14 +21,11 @@ def create(account: Account, params: Json) -> Json:
     customer = customers.live(account, params["customer"], param="customer")
     _check(account, params, customer["id"], params.get("collection_method"))
     currency = (params.get("currency") or customer["currency"] or "usd").lower()
-    customer["currency"] = customer["currency"] or currency
+    account.change(customer, "customer.updated", currency=customer["currency"] or currency)
     invoice = _draft(account, customer, currency, params)
     if params.get("pending_invoice_items_behavior") == "include":
-        rows = account.every(
-            "invoiceitem",
-            lambda row: (row["customer"], row["invoice"], row["currency"]) == (customer["id"], None, currency),
-        )
-        invoice_lines.put(account, invoice, list(rows))
+        rows = account.tied("invoiceitem", customer=customer["id"], currency=currency)
+        invoice_lines.put(account, invoice, [row for row in rows if row["invoice"] is None])
     account.tell("invoice.created", invoice)
     return invoice
 
@@ -78,11 +76,10 @@ def _draft(account: Account, customer: Json, currency: str, params: Json) -> Jso
         footer=params.get("footer"),
         issuer={"type": "self"},
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         payment_settings=_payment_settings(),
         period_end=now,
         period_start=now,
-        starting_balance=customer["balance"],
         status="draft",
         status_transitions=_transitions(),
         total_discount_amounts=[],
@@ -133,38 +130,56 @@ def _due(params: Json, now: int) -> int | None:
 
 
 def update(account: Account, params: Json, identifier: str) -> Json:
-    """Changes a draft; of a finalised invoice only its metadata."""
+    """Changes a draft; of a finalised invoice only what is written on it and the card that it is charged to."""
     invoice = account.get("invoice", identifier)
-    if params.keys() - {"metadata", "expand"}:
+    if params.keys() - {"metadata", "auto_advance", "default_payment_method", "expand"}:
         invoice_lines.draft(account, identifier)
-        method = params.get("collection_method", invoice["collection_method"])
-        due = {} if invoice["due_date"] is None else {"due_date": invoice["due_date"]}
-        _check(account, {**due, **params}, invoice["customer"], method)
+    method = params.get("collection_method", invoice["collection_method"])
+    sent = method == invoice["collection_method"] == "send_invoice"
+    terms = {"due_date": invoice["due_date"]} if sent and "days_until_due" not in params else {}
+    _check(account, {**terms, **params}, invoice["customer"], method)
     changes: Json = {key: params[key] or None for key in params.keys() - {"expand", "days_until_due"}}
+    if method != "send_invoice":
+        changes["due_date"] = None
     if "auto_advance" in params:
         changes["auto_advance"] = False
     if "metadata" in params:
-        changes["metadata"] = customers.merged(invoice["metadata"], params["metadata"])
+        changes["metadata"] = merged(invoice["metadata"], params["metadata"])
     if "days_until_due" in params:
         changes["due_date"] = _due(params, account.now())
     account.change(invoice, "invoice.updated", **changes)
-    return invoice
+    return read(account, {}, identifier)
 
 
 def delete(account: Account, _: Json, identifier: str) -> Json:
     """Deletes a draft and its lines."""
     invoice = invoice_lines.draft(account, identifier)
-    for line in invoice_lines.of(account, invoice):
-        account.remove(line)
+    invoice_lines.release(account, invoice)
     account.tell("invoice.deleted", invoice)
     return account.forget(invoice)
 
 
+def read(account: Account, _: Json, identifier: str) -> Json:
+    """Returns an invoice; a draft with what its customer's balance is by now."""
+    return _current(account, account.get("invoice", identifier))
+
+
+def _current(account: Account, invoice: Json) -> Json:
+    if invoice["status"] == "draft" and not account.objects[invoice["customer"]].get("deleted"):
+        invoice_lines.refresh(account, invoice)
+    return invoice
+
+
 def listed(account: Account, params: Json) -> Json:
     """Returns invoices, newest first."""
-    wanted = {key: params[key] for key in ("collection_method", "customer", "status") if key in params}
-    rows = account.every("invoice", lambda row: all(row[key] == value for key, value in wanted.items()))
-    return page(rows, params, "/v1/invoices")
+    wanted = {key: params[key] for key in ("collection_method", "status") if key in params}
+
+    def keep(row: Json) -> bool:
+        fits = all(row[key] == value for key, value in wanted.items())
+        return fits and within(row["due_date"], params.get("due_date"))
+
+    found = page(account.newest("invoice", customer=params.get("customer")), params, "/v1/invoices", keep)
+    return {**found, "data": [_current(account, row) for row in found["data"]]}
 
 
 _PATH = "/v1/invoices"
@@ -173,11 +188,11 @@ _SET = (
     " due_date footer metadata"
 )
 _MADE = f"{_SET} currency customer pending_invoice_items_behavior"
-_FILTERS = f"{PAGING} collection_method created customer status"
+_FILTERS = f"{PAGING} collection_method created customer due_date status"
 ROUTES = [
     route("POST", _PATH, "InvoiceCreateParams", _MADE, create),
     route("GET", _PATH, "InvoiceListParams", _FILTERS, listed),
-    retrieve(_PATH + "/{}", "invoice", "InvoiceRetrieveParams"),
+    route("GET", _PATH + "/{}", "InvoiceRetrieveParams", "", read),
     route("POST", _PATH + "/{}", "InvoiceUpdateParams", _SET, update),
     route("DELETE", _PATH + "/{}", "InvoiceDeleteParams", "", delete),
 ]

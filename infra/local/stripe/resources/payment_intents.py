@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from infra.local.stripe.account import Account
-from infra.local.stripe.cards import Authentication, Card
 from infra.local.stripe.listing import PAGING, page
-from infra.local.stripe.problems import Json, Problem, invalid, missing, unexpected_state, unsupported
-from infra.local.stripe.resources import charges, customers, invoice_payments, payment_methods
+from infra.local.stripe.problems import Json, invalid, missing, unexpected_state, unsupported
+from infra.local.stripe.resources import attempts, customers, payment_methods
+from infra.local.stripe.resources.metadata import fresh, merged
 from infra.local.stripe.resources.payments import METHOD_OPTIONS, check_amount
 from infra.local.stripe.routes import retrieve, route
 
@@ -54,7 +54,7 @@ def made(account: Account, params: Json, method: Json | None) -> Json:
         last_payment_error=None,
         latest_charge=None,
         livemode=False,
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         next_action=None,
         on_behalf_of=None,
         payment_method=method["id"] if method else None,
@@ -101,7 +101,7 @@ def update(account: Account, params: Json, identifier: str) -> Json:
         check_amount(params["amount"], intent["currency"])
     changes = {key: value or None for key, value in params.items() if key != "expand"}
     if "metadata" in params:
-        changes["metadata"] = customers.merged(intent["metadata"], params["metadata"])
+        changes["metadata"] = merged(intent["metadata"], params["metadata"])
     if "customer" in params:
         customers.live(account, params["customer"], param="customer")
     if params.get("payment_method"):
@@ -109,6 +109,7 @@ def update(account: Account, params: Json, identifier: str) -> Json:
         method = _method(account, params["payment_method"], owner)
         changes |= {"payment_method": method and method["id"], "status": "requires_confirmation"}
     intent.update(changes)
+    account.note(intent)
     return intent
 
 
@@ -129,70 +130,9 @@ def confirm(account: Account, params: Json, identifier: str) -> Json:
         raise unexpected_state(text, intent)
     for name in ("receipt_email", "setup_future_usage"):
         intent[name] = params.get(name) or intent[name]
-    alone = str(params.get("off_session", False)).lower() != "false"
-    return attempt(account, intent, method, alone=alone or bool(params.get("error_on_requires_action")))
-
-
-def attempt(account: Account, intent: Json, method: Json, *, alone: bool) -> Json:
-    """Charges the card once. ``alone``: its holder is not there to be asked.
-
-    Raises:
-        Problem: 402 when the bank declines.
-    """
-    card = account.cards[method["id"]]
-    intent.update(payment_method=method["id"], next_action=None, last_payment_error=None)
-    if _asks(card, set_up=method["id"] in account.set_up):
-        if alone:
-            raise decline(account, intent, method, "authentication_required")
-        page_of_bank = {"url": f"{account.url}/authenticate/{intent['id']}", "return_url": None}
-        action = {"redirect_to_url": page_of_bank, "type": "redirect_to_url"}
-        intent.update(status="requires_action", next_action=action)
-        account.tell("payment_intent.requires_action", intent)
-        return intent
-    return charge(account, intent, method)
-
-
-def _asks(card: Card, *, set_up: bool) -> bool:
-    if card.authentication is Authentication.UNLESS_SET_UP:
-        return not set_up
-    return card.authentication is Authentication.ALWAYS
-
-
-def charge(account: Account, intent: Json, method: Json) -> Json:
-    """Takes the money, or raises the bank's refusal (402)."""
-    card = account.cards[method["id"]]
-    if card.code:
-        raise decline(account, intent, method, card.code, card.decline_code)
-    if intent["setup_future_usage"] and intent["customer"]:
-        payment_methods.attach(account, {"customer": intent["customer"]}, method["id"])
-        account.set_up.add(method["id"])
-    made_charge = charges.create(account, intent, method)
-    intent.update(
-        amount_received=intent["amount"],
-        latest_charge=made_charge["id"],
-        next_action=None,
-        status="succeeded",
-    )
-    account.tell("payment_intent.succeeded", intent)
-    invoice_payments.settle(account, intent)
-    return intent
-
-
-def decline(account: Account, intent: Json, method: Json, code: str, decline_code: str | None = None) -> Problem:
-    """Records a failed charge and returns its 402."""
-    problem = payment_methods.declined(code, decline_code or code, payment_method=dict(method))
-    failed = charges.create(account, intent, method, problem.error)
-    problem.error["charge"] = failed["id"]
-    intent.update(
-        last_payment_error=dict(problem.error),
-        latest_charge=failed["id"],
-        next_action=None,
-        payment_method=None,
-        status="requires_payment_method",
-    )
-    account.tell("payment_intent.payment_failed", intent)
-    problem.error["payment_intent"] = dict(intent)
-    return problem
+    away = str(params.get("off_session", False)).lower() != "false"
+    asks = not (away or params.get("error_on_requires_action"))
+    return attempts.attempt(account, intent, method, off_session=away, asks=asks)
 
 
 def cancel(account: Account, params: Json, identifier: str) -> Json:
@@ -201,6 +141,8 @@ def cancel(account: Account, params: Json, identifier: str) -> Json:
     if intent["status"] not in _OPEN:
         text = f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}."
         raise unexpected_state(text, intent)
+    if any(account.tied("checkout.session", payment_intent=identifier)):
+        raise unexpected_state("This PaymentIntent belongs to a Checkout Session: expire that instead.", intent)
     ended(account, intent, params.get("cancellation_reason"))
     return intent
 
@@ -216,8 +158,7 @@ def listed(account: Account, params: Json) -> Json:
     customer = params.get("customer")
     if customer is not None and customer not in account.objects:
         raise missing("customer", customer, param="customer")
-    rows = account.every("payment_intent", lambda row: customer in {None, row["customer"]})
-    return page(rows, params, "/v1/payment_intents")
+    return page(account.newest("payment_intent", customer=customer), params, "/v1/payment_intents")
 
 
 _PATH = "/v1/payment_intents"

@@ -6,6 +6,7 @@ from infra.local.stripe.account import Account
 from infra.local.stripe.cards import CARDS, Card, named
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, Problem, invalid, unsupported
+from infra.local.stripe.resources.metadata import fresh
 from infra.local.stripe.routes import retrieve, route
 
 
@@ -38,7 +39,7 @@ def of_card(account: Account, card: Card, params: Json | None = None) -> Json:
         created=account.now(),
         customer=None,
         livemode=False,
-        metadata=(params or {}).get("metadata") or {},
+        metadata=fresh((params or {}).get("metadata")),
         type="card",
     )
     account.cards[made["id"]] = card
@@ -103,6 +104,7 @@ def attach(account: Account, params: Json, identifier: str, *, param: str = "id"
     refuse(account.cards[method["id"]])
     if method["customer"] is None:
         method["customer"] = customer["id"]
+        account.note(method)
         account.tell("payment_method.attached", method)
     return method
 
@@ -133,7 +135,8 @@ def detach(account: Account, _: Json, identifier: str) -> Json:
         raise invalid("The payment method you provided is not attached to a customer so detachment is impossible.")
     customer = account.objects[method["customer"]]
     if customer["invoice_settings"]["default_payment_method"] == identifier:
-        customer["invoice_settings"]["default_payment_method"] = None
+        settings = {**customer["invoice_settings"], "default_payment_method": None}
+        account.change(customer, "customer.updated", invoice_settings=settings)
     account.change(method, "payment_method.detached", customer=None)
     return method
 
@@ -142,9 +145,8 @@ def listed(account: Account, params: Json, *, url: str = "/v1/payment_methods") 
     """Returns the cards of a customer, newest first."""
     customer = params.get("customer")
     if customer is None or params.get("type", "card") != "card":
-        return page([], params, url)
-    rows = account.every("payment_method", lambda row: row["customer"] == customer)
-    return page(rows, params, url)
+        return page(iter(()), params, url)
+    return page(account.newest("payment_method", customer=customer), params, url)
 
 
 _PATH = "/v1/payment_methods"

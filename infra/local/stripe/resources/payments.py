@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from infra.local.stripe.problems import invalid
 
+# As Stripe's page on currencies lists them. Of others it says only: the like of half a dollar.
 _LEAST = {
-    "aud": 50, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50, "gbp": 30,
-    "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "nok": 300, "nzd": 50,
-    "pln": 200, "sek": 300, "sgd": 50, "usd": 50,
+    "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50,
+    "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50,
+    "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1000, "usd": 50,
 }  # fmt: skip
 
 METHOD_OPTIONS = {

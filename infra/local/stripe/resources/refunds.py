@@ -5,7 +5,8 @@ from __future__ import annotations
 from infra.local.stripe.account import Account
 from infra.local.stripe.listing import PAGING, page
 from infra.local.stripe.problems import Json, invalid
-from infra.local.stripe.resources import charges
+from infra.local.stripe.resources import charges, disputes
+from infra.local.stripe.resources.metadata import fresh, merged
 from infra.local.stripe.routes import retrieve, route
 
 
@@ -13,9 +14,12 @@ def create(account: Account, params: Json) -> Json:
     """Gives back a charge, or a part of it.
 
     Raises:
-        Problem: nothing was charged, or less is left than the amount asked for.
+        Problem: nothing was charged, a bank has taken it back, or less is left than the amount asked for.
     """
     charge = _charge(account, params)
+    if disputes.withdrawn(account, charge):
+        text = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise invalid(text, code="charge_disputed")
     left = charge["amount"] - charge["amount_refunded"]
     amount = params.get("amount", left)
     if left == 0:
@@ -62,7 +66,7 @@ def _refund(account: Account, charge: Json, amount: int, params: Json) -> Json:
             "card": {"reference_status": "pending", "reference_type": "refund", "type": "refund"},
             "type": "card",
         },
-        metadata=params.get("metadata") or {},
+        metadata=fresh(params.get("metadata")),
         payment_intent=charge["payment_intent"],
         reason=params.get("reason"),
         receipt_number=None,
@@ -70,18 +74,41 @@ def _refund(account: Account, charge: Json, amount: int, params: Json) -> Json:
         status="succeeded",
         transfer_reversal=None,
     )
-    source = {**refund, "description": "REFUND FOR CHARGE"}
-    refund["balance_transaction"] = charges.book(account, source, "refund", -amount, 0)
+    source = {**refund, "description": f"REFUND FOR CHARGE ({charge['description'] or charge['id']})"}
+    refund["balance_transaction"] = charges.book(account, source, "refund", -amount)["id"]
+    return refund
+
+
+def fail(account: Account, refund: Json, reason: str) -> Json:
+    """Does what a bank does that cannot take a refund: sends it back, so that the charge is not refunded any more.
+
+    Raises:
+        Problem: it failed before.
+    """
+    if refund["status"] != "succeeded":
+        raise invalid(f"Refund {refund['id']} has a status of {refund['status']}.")
+    charge = account.objects[refund["charge"]]
+    source = {**refund, "description": f"REFUND FAILURE ({charge['description'] or charge['id']})"}
+    moved = charges.book(account, source, "refund_failure", refund["amount"])
+    refund.update(failure_balance_transaction=moved["id"], failure_reason=reason, status="failed")
+    charge.update(amount_refunded=charge["amount_refunded"] - refund["amount"], refunded=False)
+    for event in ("refund.failed", "refund.updated", "charge.refund.updated"):
+        account.tell(event, refund, {"status": "succeeded"} if event != "refund.failed" else None)
+    return refund
+
+
+def update(account: Account, params: Json, identifier: str) -> Json:
+    """Changes what is written on a refund."""
+    refund = account.get("refund", identifier)
+    if "metadata" in params:
+        changed = merged(refund["metadata"], params["metadata"])
+        account.change(refund, "refund.updated", metadata=changed)
     return refund
 
 
 def listed(account: Account, params: Json) -> Json:
     """Returns refunds, newest first."""
-    charge, intent = params.get("charge"), params.get("payment_intent")
-    rows = account.every(
-        "refund",
-        lambda row: charge in {None, row["charge"]} and intent in {None, row["payment_intent"]},
-    )
+    rows = account.newest("refund", charge=params.get("charge"), payment_intent=params.get("payment_intent"))
     return page(rows, params, "/v1/refunds")
 
 
@@ -91,4 +118,5 @@ ROUTES = [
     route("POST", "/v1/refunds", "RefundCreateParams", _MADE, create),
     route("GET", "/v1/refunds", "RefundListParams", _FILTERS, listed),
     retrieve("/v1/refunds/{}", "refund", "RefundRetrieveParams"),
+    route("POST", "/v1/refunds/{}", "RefundUpdateParams", "metadata", update),
 ]

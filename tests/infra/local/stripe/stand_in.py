@@ -17,17 +17,13 @@ from stripe._v1_services import V1Services
 from infra.local.stripe.server import Server
 
 
-@dataclass(frozen=True, slots=True)
-class StandIn:
-    """The stand-in as its users see it."""
+class Driven:
+    """The stand-in as its users see it, wherever it runs."""
 
-    server: Server
     stripe: V1Services
 
     def control(self, path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Any:
-        answer = httpx.request(method, f"{self.server.url}/_control/{path}", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        raise NotImplementedError
 
     def read(self, path: str) -> Any:
         return self.control(path, method="GET")
@@ -38,6 +34,24 @@ class StandIn:
         method = self.stripe.payment_methods.attach(card, {"customer": customer.id})
         self.stripe.customers.update(customer.id, {"invoice_settings": {"default_payment_method": method.id}})
         return customer.id, method.id
+
+    def told(self, *types: str) -> list[str]:
+        """Returns the types of these events (or of all) in the order in which they happened."""
+        wanted: Any = {"types": list(types), "limit": 100} if types else {"limit": 100}
+        return [str(event.type) for event in self.stripe.events.list(wanted).auto_paging_iter()][::-1]
+
+
+@dataclass(frozen=True)
+class StandIn(Driven):
+    """The stand-in on a port."""
+
+    server: Server
+    stripe: V1Services
+
+    def control(self, path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Any:
+        answer = httpx.request(method, f"{self.server.url}/_control/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
 
 def client(url: str, key: str = "sk_test_key", timeout: float = 10) -> StripeClient:
@@ -71,9 +85,10 @@ class _Take(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        # Before the answer, which lets others go that wait for this one.
+        self.server.received.put(Received(body, self.headers["Stripe-Signature"]))
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.end_headers()
-        self.server.received.put(Received(body, self.headers["Stripe-Signature"]))
 
     def log_message(self, *_: object) -> None:
         """Keeps the console quiet."""

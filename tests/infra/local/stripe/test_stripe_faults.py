@@ -109,8 +109,11 @@ def test_a_lost_request_did_nothing(stand_in: StandIn) -> None:
     [
         ({"status": 500}, True, 0),
         ({"status": 500, "processed": True}, True, 1),
+        ({"status": 503, "kept": False}, False, 1),
         ({"status": 429}, False, 1),
+        ({"status": 429, "code": "lock_timeout"}, False, 1),
         ({"status": 409}, False, 1),
+        ({"status": 409, "code": "lock_timeout"}, False, 1),
     ],
 )
 def test_a_500_is_kept_under_its_key_and_a_429_is_not(

@@ -53,7 +53,7 @@ def test_no_text_breaks_the_form(text: str) -> None:
 def _event() -> dict[str, Any]:
     account = Account()
     account.tell("customer.created", {"id": "cus_1", "object": "customer"})
-    return dict(account.objects[account.unsent[0]])
+    return account.event(account.unsent[0])
 
 
 @pytest.mark.parametrize(
@@ -80,17 +80,37 @@ def test_an_answer_without_a_needed_key_is_found() -> None:
     assert contract.differences(event) == ["event.created: missing"]
 
 
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        ({"type": "card_error", "code": "card_declined", "message": "No."}, True),
+        ({"type": "card_error", "code": "card_sneezed", "message": "No."}, False),
+        ({"type": "sneeze", "message": "No."}, False),
+        ({"type": "card_error", "reason": "No."}, False),
+        ({"type": "card_error", "payment_intent": {"id": "pi_1", "object": "payment_intent"}}, False),
+        ({"message": "No."}, False),
+    ],
+)
+def test_an_error_that_stripe_does_not_know_is_found(error: dict[str, Any], known: bool) -> None:
+    assert (contract.of_error(error) == []) == known
+
+
 def test_the_pages_save_a_card_and_pay_an_invoice(stand_in: StandIn) -> None:
     customer, _ = stand_in.customer()
     session = stand_in.stripe.checkout.sessions.create(
-        {"mode": "setup", "currency": "usd", "customer": customer, "success_url": "https://example.com/"}
+        {
+            "mode": "setup",
+            "currency": "usd",
+            "customer": customer,
+            "success_url": "https://example.com/?of={CHECKOUT_SESSION_ID}",
+        }
     )
     assert session.url is not None
     assert "Save a card" in httpx.get(session.url).text
     refused = httpx.post(session.url, data={"card": "4000000000000002"})
     assert (refused.status_code, "declined" in refused.text) == (402, True)
     done = httpx.post(session.url, data={"card": "4242 4242 4242 4242"})
-    assert (done.status_code, done.headers["location"]) == (303, "https://example.com/")
+    assert (done.status_code, done.headers["location"]) == (303, f"https://example.com/?of={session.id}")
     assert len(stand_in.stripe.payment_methods.list({"customer": customer}).data) == 2
     invoice = stand_in.stripe.invoices.create({"customer": customer, "currency": "usd"})
     stand_in.stripe.invoices.add_lines(invoice.id, {"lines": [{"amount": 900}]})
@@ -106,6 +126,10 @@ def test_the_pages_save_a_card_and_pay_an_invoice(stand_in: StandIn) -> None:
     [
         ("faults", {}, 400),
         ("faults", {"status": 500, "drop": True}, 400),
+        ("faults", {"status": 429, "processed": True}, 400),
+        ("faults", {"code": "lock_timeout", "drop": True}, 400),
+        ("webhooks/faults", {"type": "*"}, 400),
+        ("limits", {"overall": 0}, 400),
         ("clock", {"offset": 1}, 400),
         ("nothing", {}, 404),
         ("payment_intents/pi_none/authenticate", {}, 404),

@@ -1,0 +1,89 @@
+"""What becomes of a credit whose payment was refunded, or lost in a dispute: it is taken back, or owed again. Law 5.6.
+
+How much went back is asked of Stripe and SET with the attempt; the wallet moves by the difference to what was known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from adapters.attempts import attempt_put
+from adapters.items import Put
+from adapters.ledger import grant_put
+from adapters.outbox import outbox_item
+from adapters.stripe import from_minor_units
+from billing.adjustments import owe_again
+from billing.attempts import Attempt, credit_returned
+from billing.credits import CreditRequest
+from billing.settlement import Announcement
+from billing.wallet import Wallet, grant, revoke
+from handlers._adjusting import something_to_invoice
+from handlers._attempting import Attempting
+from handlers._live import Live
+from handlers._settling import View, settle_customer
+from metering.decimals import text
+
+
+def take_back(payment: str, live: Live, now: int) -> None:
+    """Make a top-up's credit fit what is left of its payment; payments that are no top-up's are nobody's here.
+
+    Raises:
+        Unavailable: Stripe's answer is unknown, or others kept writing the wallet.
+    """
+    metadata = live.payments.read(payment).metadata
+    customer, name = (metadata.get(f"taximeter_{kind}") for kind in ("customer", "top_up"))
+    # What is still open is settled first: else its credit would be granted after it was to be taken back.
+    bought = Attempting(live, now).go(customer, name) if customer and name else None
+    if bought is None or bought.payment_intent != payment or bought.state != "succeeded":
+        return
+    returned = from_minor_units(live.payments.returned(payment), bought.currency)
+
+    def change(view: View) -> tuple[Wallet, Sequence[Put]] | None:
+        current = live.attempts.find(bought.customer, bought.id)
+        if current is None or current.returned == returned:
+            return None
+        return _fitting(view, current, returned)
+
+    settle_customer(bought.customer, live, now, change)
+
+
+def _fitting(view: View, before: Attempt, returned: Decimal) -> tuple[Wallet, Sequence[Put]]:
+    """The wallet after so much of an attempt's payment went back; less than was known of is given again."""
+    lost = credit_returned(before, returned) - credit_returned(before, before.returned)
+    after = replace(before, returned=returned)
+    wallet, puts = view.wallet, list[Put]()
+    if lost < 0:
+        name = f"{before.payment_intent}:returned:{view.now}"
+        request = CreditRequest(id=name, amount=-lost, kind="paid", reference=before.id)
+        wallet = grant(wallet, request, view.now)
+        puts.append(grant_put(before.customer, wallet.credits[-1], request))
+    elif lost:
+        wallet, taken = _taken(wallet, before, lost, returned, view.now)
+        again = min(lost - taken, _spent(view, before) - before.owed_again)
+        if again > 0:
+            wallet, more = something_to_invoice(wallet, view)
+            wallet = owe_again(wallet, str(before.payment_intent), again)
+            after, puts = replace(after, owed_again=before.owed_again + again), [*puts, *more]
+    news = Announcement(f"{before.customer}:top_up.returned:{before.id}:{text(returned)}:{view.now}", "top_up.returned",
+        {"attempt": before.id, "payment_intent": before.payment_intent, "returned": text(returned),
+         "credit": text(lost), "currency": before.currency})  # fmt: skip
+    return wallet, [attempt_put(before, after), *puts, Put(outbox_item(before.customer, news, view.now))]
+
+
+def _taken(wallet: Wallet, bought: Attempt, lost: Decimal, returned: Decimal, now: int) -> tuple[Wallet, Decimal]:
+    """Take what remains of the credit, up to what was lost; nothing of one that has left the wallet."""
+    credit = str(bought.payment_intent)
+    if all(each.id != credit for each in wallet.credits):
+        return wallet, Decimal(0)
+    return revoke(wallet, credit, now, lost, f"{bought.id}:{text(returned)}")
+
+
+def _spent(view: View, bought: Attempt) -> Decimal:
+    """How much of an attempt's credit was drawn and not returned, by the ledger."""
+    spent = Decimal(0)
+    for entry in view.live.ledger.entries(view.wallet, view.settlement.entries):
+        if entry["credit"] == bought.payment_intent:
+            if entry["kind"] == "grant":
+                break
+            spent -= Decimal(entry["amount"]) if entry["kind"] in ("draw", "return") else Decimal(0)
+    return spent
