@@ -90,7 +90,8 @@ class Attempting:
             in_minor_units(attempt.charged, attempt.currency)
         except Inexact:
             return self._end(attempt, "failed", "amount_not_chargeable")
-        return self._move(attempt, "creating", card_holder=holder, payment_method=method)
+        known = {"card_holder": holder, "payment_method": method, "deployment": self._live.deployment_id}
+        return self._move(attempt, "creating", **known)
 
     def _create(self, attempt: Attempt) -> Attempt | None:
         """Make the payment, or find the one that was made by who was here before and lost its id."""

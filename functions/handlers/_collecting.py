@@ -90,7 +90,8 @@ class _Bringing:
         days = self.customer.days_until_due if self.customer.collection == "send_invoice" else None
         carries = invoice.collecting.carries if carried is None else tuple(each.id for each in carried)
         holder = self.customer.stripe_customer or str(invoice.collecting.card_holder)
-        state = begun(invoice.collecting, holder, days, carries, self.now)
+        named = replace(invoice.collecting, deployment=self.live.deployment_id)
+        state = begun(named, holder, days, carries, self.now)
         after = replace(invoice, stripe_invoice=None, hosted_invoice_url=None, collecting=state)
         carrying = [
             (each, replace(each, collecting=into(each.collecting, "carried", carried_by=invoice.id)))
@@ -145,7 +146,7 @@ class _Bringing:
             [(what, in_minor_units(amount, invoice.currency)) for what, amount in rows]
             for rows in (lines_to_collect(invoice), sums)
         )
-        key = f"invoice:{invoice.id}:{invoice.collecting.issue}:lines"
+        key = invoice.idempotency_key("lines")
         return self.live.stripe_invoices.add_lines(theirs, lines, below, key, is_new=is_new)
 
     def _take_away(self, invoice: Invoice, theirs: StripeInvoice, stage: Stage) -> _Step:

@@ -37,6 +37,7 @@ from adapters.watches import Watches
 from adapters.webhooks import Webhooks
 from metering.errors import Invalid
 from metering.events import Acceptance
+from metering.packing import digest
 from metering.times import parse_duration, parse_time
 
 if TYPE_CHECKING:
@@ -219,6 +220,11 @@ class Live:
     def secret(self) -> Secret:
         """The Stripe key and webhook secrets, and the key for signing our own webhooks."""
         return Secret(self.setting("STRIPE_SECRET_ARN"))
+
+    @cached_property
+    def deployment_id(self) -> str:
+        """Names this deployment on what it makes at Stripe, where others may have customers of the same ids."""
+        return digest(self.setting("STRIPE_SECRET_ARN").encode())[:12]
 
     def queue(self, name: str) -> Queue:
         """The queue whose URL the environment has under `{name}_QUEUE_URL`."""

@@ -148,13 +148,14 @@ def wanted_of(invoice: Invoice) -> tuple[Wanted, str]:
     """What the Stripe invoice of one of ours is made of, and the key under which it is."""
     state = invoice.collecting
     metadata = {
+        "taximeter_deployment": state.deployment,
         "taximeter_customer": invoice.customer,
         "taximeter_invoice": invoice.id,
         "taximeter_issue": str(state.issue),
     }
     metadata |= {f"taximeter_carried_{count}": each for count, each in enumerate(state.carries, 1)}
     wanted = Wanted(str(state.card_holder), invoice.currency, state.days_until_due, metadata)
-    return wanted, f"invoice:{invoice.id}:{state.issue}:create"
+    return wanted, invoice.idempotency_key("create")
 
 
 def may_have_been_made(invoice: Invoice, live: Live) -> StripeInvoice | None:

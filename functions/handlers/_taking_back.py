@@ -34,7 +34,7 @@ def take_back(payment: str, live: Live, now: int) -> None:
     customer, name = (metadata.get(f"taximeter_{kind}") for kind in ("customer", "top_up"))
     # What is still open is settled first: else its credit would be granted after it was to be taken back.
     bought = Attempting(live, now).go(customer, name) if customer and name else None
-    if bought is None or bought.payment_intent != payment or bought.state != "succeeded":
+    if bought is None or bought.metadata != metadata or bought.payment_intent != payment or bought.state != "succeeded":
         return
     returned = from_minor_units(live.payments.returned(payment), bought.currency)
 

@@ -55,7 +55,7 @@ def _mirror_theirs(stripe_id: str, live: Live, now: int, *, takes_back: bool = F
         mirror(invoice, theirs, live, now)
         if takes_back:
             take_back(live.invoices.head(invoice.id), live, now)
-    elif theirs.status == "paid":
+    elif theirs.status == "paid" and theirs.metadata.get("taximeter_deployment") == live.deployment_id:
         raise Conflict(f"{theirs.id} is paid, and is not the one that {invoice.id} is collected with", "stripe_stray")
 
 

@@ -175,7 +175,7 @@ class Line(Transport):
         path = urlsplit(url).path.removeprefix("/v1/").split("/")
         said = "/".join(part for part in path if "_" not in part or part in _WORDS_OF_PATHS)
         return self._street.interfere(
-            f"Stripe {method} {said}", lambda: super(Line, self).request(method, url, *args, **more)
+            f"Stripe {method.upper()} {said}", lambda: super(Line, self).request(method, url, *args, **more)
         )
 
 

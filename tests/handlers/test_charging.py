@@ -183,7 +183,7 @@ def test_the_outcome_of_a_try_is_known_before_the_next_has_a_key(street: Street,
         message(street, {"customer": "acme", "invoice": DUE, "card_added": True})
         assert (tried(stand_in), invoice(street)["attempt_count"]) == (1, 1)
     keys = [each["idempotency_key"] for each in stand_in.read("requests")["data"] if each["path"].endswith("/pay")]
-    assert set(keys) == {f"invoice:{DUE}:1:pay:1"}
+    assert set(keys) == {f"invoice:{street.deployment_id}:{DUE}:1:pay:1"}
     message(street, {"customer": "acme", "invoice": DUE})
     assert [news["reason"] for news in told(street, "invoice.payment_failed")] == ["generic_decline"]
 
