@@ -25,9 +25,12 @@ from handlers._live import Live
 from handlers._settling import View, settle_customer
 from metering.decimals import text
 from metering.errors import Conflict
-from metering.times import format_time
+from metering.times import DAY, format_time
 
 Step = Callable[[Attempt], Attempt | None]
+
+_RESTORED = 35 * DAY
+"""How far back a table can be restored: what was paid since by somebody who asked for it under the same id is known."""
 
 
 class Attempting:
@@ -64,17 +67,17 @@ class Attempting:
         try:
             return self._steps[attempt.state](attempt)
         except Conflict as refused:
-            if refused.code != "stripe_refused":
+            if refused.code not in ("stripe_refused", "payment_differs"):
                 raise
-            return self._refused(attempt)
+            return self._refused(attempt, refused.code)
 
-    def _refused(self, attempt: Attempt) -> Attempt | None:
+    def _refused(self, attempt: Attempt, code: str) -> Attempt | None:
         """Stripe will never do what was asked; a payment that was made by then is cancelled first."""
         if attempt.state == "confirming":
-            return self._decide(attempt, self._live.payments.read(str(attempt.payment_intent)), "stripe_refused")
+            return self._decide(attempt, self._live.payments.read(str(attempt.payment_intent)), code)
         if attempt.state == "action_required":
             raise Conflict("Stripe does not know the page on which a top-up was to be paid", "top_up_page")
-        return self._end(attempt, "failed", attempt.reason or "stripe_refused")
+        return self._end(attempt, "failed", attempt.reason or code)
 
     def _begin(self, attempt: Attempt) -> Attempt | None:
         view = settle_customer(attempt.customer, self._live, self._now)
@@ -94,9 +97,13 @@ class Attempting:
         return self._move(attempt, "creating", **known)
 
     def _create(self, attempt: Attempt) -> Attempt | None:
-        """Make the payment, or find the one that was made by who was here before and lost its id."""
-        payments, fresh = self._live.payments, "creating" in self._calls_made
-        found = None if fresh else payments.find(str(attempt.card_holder), attempt.metadata)
+        """Make the payment, or find the one that was made by who was here before and lost its id.
+
+        What is asked for by the clock was never asked for before; what a person asks for may have been.
+        """
+        payments, fresh = self._live.payments, attempt.automatic and "creating" in self._calls_made
+        since = attempt.requested_at - _RESTORED
+        found = None if fresh else payments.find(_asked(attempt), since)
         if found is None and self._gives_up(attempt):
             # If it turns up after all it is unconfirmed, and nobody confirms it any more.
             return self._end(attempt, "canceled", self._why_given_up)

@@ -55,11 +55,10 @@ class _Bringing:
             match invoice.collecting.stage:
                 case "waiting" | "others" | "held":
                     invoice = self._begin_first(invoice)
-                    is_new = invoice.collecting.stage == "making"
-                    if not is_new:
+                    if invoice.collecting.stage != "making":
                         return invoice
                 case "making":
-                    invoice, theirs = self._make(invoice, is_new=is_new)
+                    invoice, theirs, is_new = self._make(invoice)
                 case "filling":
                     invoice, theirs = self._fill(invoice, theirs, is_new=is_new)
                     is_new = False
@@ -100,17 +99,17 @@ class _Bringing:
         self.live.invoices.move_all([(invoice, after), *carrying], [], self.now)
         return after
 
-    def _make(self, invoice: Invoice, *, is_new: bool) -> _Step:
+    def _make(self, invoice: Invoice) -> tuple[Invoice, StripeInvoice | None, bool]:
         wanted, key = wanted_of(invoice)
         try:
-            theirs = self.live.stripe_invoices.make(wanted, key, is_new=is_new)
+            theirs, is_new = self.live.stripe_invoices.make(wanted, key)
         except Conflict:
             if not self._is_for_another(invoice):
                 raise
-            return self._begin(invoice), None
+            return self._begin(invoice), None, False
         state = into(invoice.collecting, "filling", invoice.collecting.look_at)
         after = replace(invoice, stripe_invoice=theirs.id, collecting=state)
-        return move(invoice, after, [], self.live, self.now), theirs
+        return move(invoice, after, [], self.live, self.now), theirs, is_new
 
     def _is_for_another(self, invoice: Invoice) -> bool:
         """Whether our customer has become another one of Stripe's since its Stripe invoice was begun."""

@@ -22,6 +22,7 @@ from handlers._attempting import Attempting
 from handlers._live import Live
 from handlers._settling import View, settle_customer
 from metering.decimals import text
+from metering.errors import Conflict
 
 
 def take_back(payment: str, live: Live, now: int) -> None:
@@ -45,6 +46,25 @@ def take_back(payment: str, live: Live, now: int) -> None:
         return _fitting(view, current, returned)
 
     settle_customer(bought.customer, live, now, change)
+
+
+def check_bought(attempt: Attempt | None, customer: str, payment: str, live: Live) -> None:
+    """Look whether a payment that was made for a top-up has bought it, or is to: what has not needs a person.
+
+    So it is where tables were restored from a backup, or somebody has confirmed a payment that was given up.
+
+    Raises:
+        Conflict: `stripe_stray`, until it is refunded, or somebody has granted a credit with its id.
+        Unavailable: Stripe's answer is unknown.
+    """
+    bought = attempt and (attempt.open or (attempt.state, attempt.payment_intent) == ("succeeded", payment))
+    if bought or live.ledger.grant_of(customer, payment):
+        return
+    theirs = live.payments.read(payment)
+    ours = theirs.metadata.get("taximeter_deployment") == live.deployment_id
+    if ours and theirs.outcome == "succeeded" and live.payments.kept(payment):
+        said = f"{payment} was paid for a top-up that does not know it: grant a credit with its id, or refund it"
+        raise Conflict(said, "stripe_stray")
 
 
 def _fitting(view: View, before: Attempt, returned: Decimal) -> tuple[Wallet, Sequence[Put]]:
