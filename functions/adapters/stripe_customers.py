@@ -28,8 +28,13 @@ class StripeCustomers:
         return self._stripe.call(lambda client: client.v1.customers.create(params, options)).id
 
     def default_method(self, customer: str) -> str | None:
-        """The card that a customer pays with: the default one, else the newest; None if there is none."""
+        """The card that a customer pays with: the default one, else the newest; None if there is none.
+
+        One that was deleted has none any more.
+        """
         found = self._stripe.call(lambda client: client.v1.customers.retrieve(customer))
+        if getattr(found, "deleted", False):
+            return None
         settings = found.invoice_settings
         default = settings.default_payment_method if settings else None
         if default:

@@ -6,6 +6,7 @@ charge at the most, and one credit for it.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Inexact
 from typing import Any
@@ -16,6 +17,7 @@ from adapters.ledger import grant_put
 from adapters.outbox import outbox_item
 from adapters.payments import Asked, Payment
 from adapters.stripe import in_minor_units
+from adapters.stripe_pages import Page
 from billing.attempts import PATIENCE, Attempt, State, moved
 from billing.credits import CreditRequest
 from billing.settlement import Announcement
@@ -130,6 +132,8 @@ class Attempting:
             return self._end(attempt, "succeeded", None)
         if payment.outcome == "processing":
             return attempt
+        if payment.cancelled and not payment.reason and self._gives_up(attempt):
+            return self._end(attempt, "canceled", self._why_given_up)
         if payment.outcome == "action_required":
             return self._move(attempt, "linking", reason=payment.reason)
         if payment.outcome == "declined" or refused:
@@ -156,15 +160,23 @@ class Attempting:
         page = self._live.stripe_pages.read(str(attempt.page))
         if page.status == "open" and (self._cancel or self._now >= attempt.stands_still_at):
             page = self._live.stripe_pages.expire(page.id)
-        if page.paid and page.payment:
-            if page.method and page.customer:  # the card that a person has just paid with pays from now on
-                self._live.stripe_customers.set_default_method(page.customer, page.method)
+        if page.payment and page.paid:
+            self._pays_from_now_on(page)
             return self._end(replace(attempt, payment_intent=page.payment), "succeeded", None, attempt)
+        if page.payment and page.status == "complete":
+            paid = self._live.payments.read(page.payment)  # which took its time
+            return self._end(attempt, "failed", paid.reason) if paid.outcome == "declined" else attempt
         if page.status != "expired":
             return attempt
         if self._cancel:
             return self._end(attempt, "canceled", self._cancel)
         return self._end(attempt, "failed", attempt.reason)
+
+    def _pays_from_now_on(self, page: Page) -> None:
+        """Have the card that a person has just paid with pay from now on, where it can: not every way to pay can."""
+        if page.method and page.customer:
+            with suppress(Conflict):
+                self._live.stripe_customers.set_default_method(page.customer, page.method)
 
     def _gives_up(self, attempt: Attempt) -> bool:
         """Whether it is to be ended though an outcome is unknown, in a way after which nothing can be charged."""
@@ -224,10 +236,13 @@ def _ended(view: View, before: Attempt, after: Attempt) -> tuple[Wallet, list[Pu
         request = CreditRequest.model_validate(
             {"id": after.payment_intent, "amount": text(after.amount), "kind": "paid", "reference": after.id}
         )
-        wallet = grant(wallet, request, view.now)
-        puts.append(grant_put(after.customer, wallet.credits[-1], request))
-    # Of several declines in a row the customer is told once; one that was asked to pay in person was told then.
-    told_before = after.automatic and (after.page is not None or declined_before(customer, known))
+        if view.live.ledger.grant_of(after.customer, request.id) is None:  # nobody has credited it by hand
+            wallet = grant(wallet, request, view.now)
+            puts.append(grant_put(after.customer, wallet.credits[-1], request))
+    # Of several declines in a row the customer is told once; one that was asked to pay in person was told then, and
+    # learns only that what was done there has not paid.
+    unpaid = after.page is not None and after.reason == before.reason
+    told_before = after.automatic and (unpaid or (after.page is None and declined_before(customer, known)))
     if after.state == "succeeded" or (after.state == "failed" and not told_before):
         again_at = wallet.top_ups.cool_off_until
         told = {} if after.state == "succeeded" else {"tried_again_at": again_at and format_time(again_at)}

@@ -361,7 +361,9 @@ def test_a_stripe_invoice_that_is_not_ours_is_nothing(owing: Street, stand_in: I
     assert invoice(owing)["status"] == "finalized"
 
 
-def test_a_copy_of_ours_that_is_paid_is_parked_and_does_not_pay_ours(owing: Street, stand_in: InProcess) -> None:
+def test_a_copy_of_ours_that_is_paid_is_parked_until_it_is_refunded_and_does_not_pay_ours(
+    owing: Street, stand_in: InProcess
+) -> None:
     holder = owing.does("GET", "/v1/customers/acme")["stripe_customer"]
     written = {"taximeter_deployment": owing.deployment_id, "taximeter_invoice": DUE}
     copy = stand_in.stripe.invoices.create({"customer": holder, "metadata": written})
@@ -370,4 +372,9 @@ def test_a_copy_of_ours_that_is_paid_is_parked_and_does_not_pay_ours(owing: Stre
     stand_in.control(f"invoices/{copy.id}/pay", {"card": GOOD})
     message(owing, {"stripe_invoice": copy.id})
     assert invoice(owing)["status"] == "finalized"
-    assert [item["function"] for item in owing.parked("unknown")] == ["collect"]
+    (item,) = owing.parked("unknown")
+    assert item["function"] == "collect"
+    owing.outbox.unpark(item)
+    stand_in.stripe.refunds.create({"charge": stand_in.stripe.charges.list().data[0].id})
+    message(owing, {"stripe_invoice": copy.id})
+    assert not owing.parked("unknown"), "what a person has refunded is settled"

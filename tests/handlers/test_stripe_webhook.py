@@ -3,13 +3,14 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from adapters.clock import real_now
 from handlers import stripe_webhook
-from tests.handlers.street import WEBHOOK_SECRET, Street, http_event
+from tests.handlers.street import WEBHOOK_SECRET, Crash, Street, http_event
 
 
 def signed(body: str, secret: str = WEBHOOK_SECRET, late_seconds: int = 0) -> str:
@@ -34,6 +35,18 @@ def test_an_event_is_handed_on_and_known_from_then_on(street: Street) -> None:
         assert knock(body, signed(body)) == (200, {"received": True})
     assert street.queues["COLLECT"] == [{"stripe_invoice": "x_1"}] * 2, "once more is harmless"
     assert street.seen_events.among(["evt_1"]) == {"evt_1"}
+
+
+def test_an_event_that_could_not_be_handed_on_is_not_known(street: Street) -> None:
+    def breaks(name: str, do: Callable[[], Any]) -> Any:
+        if name.startswith("queue"):
+            raise Crash
+        return do()
+
+    street.interfere = breaks
+    with pytest.raises(Crash):
+        knock(message(), signed(message()))
+    assert street.seen_events.among(["evt_1"]) == set(), "Stripe sends it again, and its list has it"
 
 
 @pytest.mark.parametrize(
