@@ -84,6 +84,7 @@ class Api(Construct):
                 *settling(self._shared),
                 grants.on_table(data.catalog, "PutItem", "DeleteItem"),
                 grants.on_table(data.ledger, "DeleteItem"),
+                grants.on_due_index(data.ledger),
                 grants.on_table(data.events, "Query"),
                 grants.to_queue(self._messages.collect, self._messages.top_up, self._messages.notify),
                 # It calls Stripe, and shows the secrets of webhook endpoints, which are derived from a key in there.

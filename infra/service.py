@@ -52,6 +52,7 @@ class Service(Stack):
             functions=self.functions,
             consumers=self.pipeline.consumers,
             parking=[*self.pipeline.parking, *self.money.parking, self.webhooks.notify],
+            reading=[self.pipeline.ingest, self.api.api],
             notifying=self.webhooks.notify,
             dead_letters=self.messages.dead_letters,
         )

@@ -31,6 +31,7 @@ class Watch(Construct):
         functions: Sequence[OurFunction],
         consumers: Sequence[OurFunction],
         parking: Sequence[OurFunction],
+        reading: Sequence[OurFunction],
         notifying: OurFunction,
         dead_letters: Sequence[sqs.Queue],
     ) -> None:
@@ -42,6 +43,7 @@ class Watch(Construct):
             functions: All functions, for their errors.
             consumers: Those that read streams, for their lag.
             parking: Those that set aside what they cannot process, for how much of it.
+            reading: Those that go on without a customer who cannot be read, for how often they do.
             notifying: The one that posts webhooks, for those that arrived nowhere in all their tries.
             dead_letters: Queues that are empty when all is well.
         """
@@ -50,6 +52,7 @@ class Watch(Construct):
         self._functions = functions
         self._consumers = consumers
         self._parking = parking
+        self._reading = reading
         self._notifying = notifying
         self._dead_letters = dead_letters
         if settings.alarms:
@@ -87,15 +90,18 @@ class Watch(Construct):
         return self._alarm(f"{function.title}Errors", metric, 0, "Invocations failed")
 
     def _parked(self) -> cloudwatch.Alarm:
-        """What a function set aside: nothing is lost, and nothing of them is billed yet."""
+        """What a function set aside or passed over: nothing is lost, and nothing of it is billed yet."""
         metrics = {f"parked{index}": self._parked_by(f) for index, f in enumerate(self._parking)}
+        for index, function in enumerate(self._reading):
+            metrics[f"unreadable{index}"] = self._counted("UnreadableCustomers", function.service)
         total = cloudwatch.MathExpression(
             expression=" + ".join(f"FILL({name}, 0)" for name in metrics),
             using_metrics=metrics,
-            label="Parked records",
+            label="Parked records and customers that cannot be read",
             period=_MINUTES,
         )
-        return self._alarm("ParkedRecords", total, 0, "Records were parked: look, then redrive")
+        said = "Records were parked: look, then redrive; or customers cannot be read: write them anew"
+        return self._alarm("ParkedRecords", total, 0, said)
 
     def _unheard(self) -> cloudwatch.Alarm:
         """Webhooks that were given up: each is in its endpoint's log, from which it can be sent again."""

@@ -8,11 +8,11 @@ While its outcome is open an attempt is listed in the index `due`, so that a swe
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 
-from adapters.items import Absent, Equals, Item, Put, Table, string
+from adapters.items import Absent, Equals, Item, Put, Table, readable, string
 from billing.attempts import Attempt
 from metering.decimals import text
 
@@ -23,8 +23,10 @@ _FIRST, _LAST = "attempt#", "attempt#\U0010ffff"
 class Attempts:
     """Every try to buy credit."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, report: Callable[[Item, Exception], None] = lambda _item, _error: None) -> None:
+        """`report` is told of each one that was to be listed and is damaged."""
         self._table = table
+        self._report = report
 
     def find(self, customer: str, attempt: str) -> Attempt | None:
         """One of a customer's."""
@@ -37,7 +39,8 @@ class Attempts:
 
     def due(self, until: int, most: int) -> list[Attempt]:
         """Open ones that are to be looked at again by an instant, oldest first."""
-        return [_read(item) for item in self._table.get_many(self._table.due("attempt", until, most))]
+        items = self._table.get_many(self._table.due("attempt", until, most))
+        return list(readable(items, _read, self._report))
 
     def move(self, before: Attempt, after: Attempt, more: Sequence[Put] = ()) -> None:
         """Write an attempt's next state, and what else belongs into the same transaction.

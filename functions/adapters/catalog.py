@@ -10,25 +10,56 @@
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from adapters.items import Absent, ConditionFailed, Equals, Item, Put, Table, integer, string
+from pydantic import ValidationError
+
+from adapters.items import UNREADABLE, Absent, ConditionFailed, Equals, Item, Put, Table, Value, integer, string
 from billing.customers import Account, Customer, PlanChange
-from billing.plans import Plan
-from metering.errors import NotFound
+from billing.plans import Plan, PlanVersion
+from metering.errors import NotFound, Unreadable
 from metering.meters import Meter
 from metering.packing import digest
 
 _SHARDS = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A stored customer that cannot be read. It can be written anew or removed, and takes no other one along.
+
+    Attributes:
+        customer: its id.
+        body: what is stored.
+        reason: why it cannot be read, without what it holds.
+        plans: its plans, where these can be read.
+    """
+
+    customer: str
+    body: Value | None
+    reason: str
+    plans: tuple[PlanChange, ...] = ()
+
+    @property
+    def error(self) -> Unreadable:
+        """What to raise where this customer is needed."""
+        return Unreadable(f"the customer {self.customer!r} cannot be read: {self.reason}")
+
+
+Report = Callable[[Damaged], None]
+"""Who is told of each customer that was to be read and could not."""
+
+
 class Catalog:
     """What operators define. Reads are strongly consistent."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, report: Report = lambda _damaged: None) -> None:
         self._table = table
+        self._report = report
 
     def meters(self) -> dict[str, Meter]:
         """All meters by key."""
@@ -61,9 +92,12 @@ class Catalog:
             for item in self._table.query("plans")
         }
 
-    def plan_versions(self, key: str) -> list[tuple[int, int]]:
-        """From when each version of a plan holds for periods that open, and its number; oldest first."""
-        return [(integer(item, "effective_at"), integer(item, "version")) for item in self._table.query(f"plan#{key}")]
+    def plan_versions(self, key: str) -> list[PlanVersion]:
+        """The versions of a plan, oldest first."""
+        return [
+            PlanVersion(integer(item, "effective_at"), integer(item, "version"), _plan(string(item, "body")).currency)
+            for item in self._table.query(f"plan#{key}")
+        ]
 
     def put_plan(self, plan: Plan, effective_at: int) -> tuple[int, bool]:
         """Write a plan: a new immutable version if anything changed; returns its version and whether it is new."""
@@ -99,38 +133,54 @@ class Catalog:
 
         Raises:
             NotFound: there is none.
+            Unreadable: it is damaged.
         """
-        found = self.accounts([customer])
-        if not found:
+        found = self.accounts([customer]).get(customer)
+        if found is None:
             raise NotFound(f"there is no customer {customer!r}")
-        return found[customer]
+        if isinstance(found, Damaged):
+            raise found.error
+        return found
 
-    def accounts(self, customers: Iterable[str]) -> dict[str, Account]:
+    def accounts(self, customers: Iterable[str]) -> dict[str, Account | Damaged]:
         """Read several customers; unknown ones are left out."""
         items = self._table.get_many([(_shard(customer), customer) for customer in customers])
-        return {string(item, "sk"): _account(json.loads(string(item, "body"))) for item in items}
+        return {string(item, "sk"): self._account(item) for item in items}
 
-    def customers(self, after: str, most: int) -> list[Account]:
-        """A page of customers, in a fixed order that is not alphabetical, after a customer's id."""
-        found: list[Account] = []
+    def customers(self, after: str = "", page: int = 0) -> Iterator[tuple[str, Account | Damaged]]:
+        """All customers by id, in a fixed order that is not alphabetical, after a customer's id.
+
+        They are read as far as they are taken; `page` is how many at once, if few are wanted.
+        """
         for shard in range(int(_shard(after)[-2:]) if after else 0, _SHARDS):
             partition = f"customers#{shard:02d}"
             first = f"{after}\x00" if after and partition == _shard(after) else ""
-            for item in self._table.query(partition, first):
-                if len(found) == most:
-                    return found
-                found.append(_account(json.loads(string(item, "body"))))
-        return found
+            for item in self._table.query(partition, first, page=page):
+                yield string(item, "sk"), self._account(item)
 
-    def put_account(self, account: Account, replaces: Account | None) -> None:
+    def _account(self, item: Item) -> Account | Damaged:
+        try:
+            return _account(item)
+        except UNREADABLE as error:
+            damaged = Damaged(string(item, "sk"), item.get("body"), _reason(error), _plans_in(item))
+            self._report(damaged)
+            return damaged
+
+    def put_account(self, account: Account, replaces: Account | Damaged | None) -> None:
         """Write a customer, on the condition that it is still what was read.
 
         Raises:
             ConditionFailed: it is not.
         """
-        condition = Equals("body", _account_json(replaces) if replaces else None)
         customer = account.customer.id
-        self._table.put(Put({"pk": _shard(customer), "sk": customer, "body": _account_json(account)}, condition))
+        stored = self._table.get(_shard(customer), customer)
+        if _as_read(stored) != (replaces.body if isinstance(replaces, Damaged) else replaces):
+            raise ConditionFailed(f"the customer {customer!r} is no longer what was read")
+        # On the text that is stored, which an older release may have written in other words.
+        body = stored.get("body") if stored else None
+        condition = Equals("body", body) if body is not None or stored is None else None
+        item: Item = {"pk": _shard(customer), "sk": customer, "body": _account_json(account)}
+        self._table.put(Put(item, condition))
 
     def delete_customer(self, customer: str) -> None:
         """Remove a customer; only for one that never used anything."""
@@ -169,8 +219,33 @@ def _account_json(account: Account) -> str:
     return _json({"customer": account.customer.model_dump(mode="json"), "plans": changes})
 
 
-def _account(body: Any) -> Account:  # noqa: ANN401 - JSON has no narrower type
-    return Account(Customer.model_validate(body["customer"]), tuple(PlanChange(*change) for change in body["plans"]))
+def _account(item: Item) -> Account:
+    body = json.loads(string(item, "body"))
+    return Account(Customer.model_validate(body["customer"]), _changes(body))
+
+
+def _changes(body: Any) -> tuple[PlanChange, ...]:  # noqa: ANN401 - JSON has no narrower type
+    return tuple(PlanChange(int(at), str(plan), int(version), bool(cut)) for at, plan, version, cut in body["plans"])
+
+
+def _plans_in(item: Item) -> tuple[PlanChange, ...]:
+    with suppress(*UNREADABLE):
+        return _changes(json.loads(string(item, "body")))
+    return ()
+
+
+def _as_read(item: Item | None) -> Account | Value | None:
+    """A stored customer, or what is stored of one that cannot be read."""
+    with suppress(*UNREADABLE):
+        return _account(item) if item else None
+    return item.get("body") if item else None
+
+
+def _reason(error: Exception) -> str:
+    """Where it is damaged, without what stands there."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors())
+    return type(error).__name__
 
 
 def _json(value: object) -> str:

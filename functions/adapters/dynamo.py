@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own name
 
-from adapters.items import Condition, ConditionFailed, Equals, Item, Key, Put, from_wire, string, to_wire
+from adapters.items import Condition, ConditionFailed, Equals, Item, Key, Put, from_wire, integer, string, to_wire
 from metering.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -99,6 +99,23 @@ class DynamoTable:
         )
         items = map(from_wire, found["Items"])
         return [(string(item, "pk"), string(item, "sk")) for item in items]
+
+    def listed(self, shard: str, after: tuple[int, Key] | None, most: int) -> list[tuple[int, Key]]:
+        """See `Table.listed`."""
+        more: dict[str, Any] = {}
+        if after:
+            at, (pk, sk) = after
+            more = {"ExclusiveStartKey": to_wire({"due_shard": shard, "due_at": at, "pk": pk, "sk": sk})}
+        found = self._client.query(
+            TableName=self.name,
+            IndexName="due",
+            KeyConditionExpression="due_shard = :shard",
+            ExpressionAttributeValues=to_wire({":shard": shard}),
+            Limit=most,
+            **more,
+        )
+        items = map(from_wire, found["Items"])
+        return [(integer(item, "due_at"), (string(item, "pk"), string(item, "sk"))) for item in items]
 
     def scan(self, kind: str, after: Key | None = None) -> Iterator[tuple[list[Key], Key | None]]:
         """Read the keys of all items of a kind, which reads (and pays for) the whole table: for repairs alone.

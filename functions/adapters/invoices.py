@@ -6,6 +6,7 @@
 | lines | `customer` | `lines#id#digest#chunk`: immutable, written before the head, which names their digest |
 | number | `numbers#prefix` | the number's count, eight digits |
 | counter | `numbers#prefix` | `counter` |
+| prefix | `numbers` | `prefix#prefix`: written with its first number |
 
 A finalised head without a number is listed in the index `due` under `number`, one whose credit is not granted yet
 under `remainder`, one whose collecting goes on by itself, or is to be ended at Stripe, under `collect` by that instant
@@ -14,12 +15,13 @@ a crash left.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
-from adapters.items import Absent, Equals, Item, Put, Table, binary, integer, string
+from adapters.items import Absent, Equals, Item, Key, Put, Table, binary, integer, readable, string
 from adapters.outbox import outbox_item
 from billing.collecting import STANDSTILL, read_collecting
 from billing.invoices import Invoice, numbered
@@ -48,8 +50,10 @@ _TIMES = ("finalized_at", "due_at", "paid_at")
 class Invoices:
     """Finalised invoices."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, report: Callable[[Item, Exception], None] = lambda _item, _error: None) -> None:
+        """`report` is told of each head that was to be listed and is damaged."""
         self._table = table
+        self._report = report
 
     def put_lines(self, invoice: Invoice) -> None:
         """Write the lines of an invoice, before the transaction that writes its head."""
@@ -68,8 +72,8 @@ class Invoices:
         Raises:
             NotFound: there is no finalised invoice of that id.
         """
-        customer, _, _ = identity.rpartition(":")
-        item = self._table.get(customer, f"invoice#{identity}") if customer else None
+        customer, sort = _key(identity)
+        item = self._table.get(customer, sort) if customer else None
         if item is None:
             raise NotFound(f"there is no invoice {identity!r}")
         return _read(item)
@@ -95,25 +99,56 @@ class Invoices:
         ]
         return replace(head, lines=tuple(lines))
 
-    def id_of_number(self, prefix: str, number: str) -> str | None:
-        """The id of the invoice that has this number; None if none has."""
+    def named(self, prefix: str, name: str) -> str | None:
+        """The id of the finalised invoice that has this id or number; None if none has.
+
+        A number may have been given under an earlier prefix than the issuer's present one.
+        """
+        known = self._of_number(prefix, name) or (name if self.find(name) else None)
+        earlier = (self._of_number(each, name) for each in self.prefixes(prefix)[1:]) if known is None else ()
+        return next((identity for identity in earlier if identity), known)
+
+    def _of_number(self, prefix: str, number: str) -> str | None:
         count = number.removeprefix(prefix)
         if (count == number and prefix) or not (count.isascii() and count.isdigit() and len(count) <= 8):
             return None
         item = self._table.get(f"numbers#{prefix}", f"{int(count):08d}")
         return string(item, "invoice") if item else None
 
+    def prefixes(self, prefix: str) -> list[str]:
+        """Under which prefixes numbers were given: the issuer's present one, then any before it."""
+        given = [string(item, "prefix") for item in self._table.query("numbers")]
+        return [prefix, *(each for each in given if each != prefix)]
+
     def of_customer(self, customer: str) -> Iterator[Invoice]:
         """The finalised invoices of a customer, newest period first, without lines."""
         return map(_read, self._table.query(customer, "invoice#", "invoice#\U0010ffff", newest_first=True))
 
-    def all(self, prefix: str, before: str) -> Iterator[tuple[str, Invoice]]:
-        """Every numbered invoice, newest number first, each with the place to go on from."""
-        last = before or "9"
-        for item in self._table.query(f"numbers#{prefix}", "0", last, newest_first=True):
-            place = string(item, "sk")
-            if place != before:
-                yield place, self.head(string(item, "invoice"))
+    def all(self, prefix: str, before: Mapping[str, str], page: int) -> Iterator[tuple[dict[str, str], Invoice]]:
+        """Every numbered invoice, the last finalised first, whatever the issuer's prefix was, each with its place.
+
+        The numbers of each prefix come in their order. A place says how far those of each have come; they are read as
+        far as they are taken, `page` at once.
+        """
+        reached = dict(before)
+        ahead = {each: self._numbered(each, before.get(each, ""), page) for each in self.prefixes(prefix)}
+        waiting = {each: found for each, several in ahead.items() if (found := next(several, None))}
+        while waiting:
+            newest = max(waiting, key=lambda each: waiting[each][1].finalized_at or 0)
+            reached[newest], invoice = waiting.pop(newest)
+            yield dict(reached), invoice
+            if found := next(ahead[newest], None):
+                waiting[newest] = found
+
+    def _numbered(self, prefix: str, before: str, page: int) -> Iterator[tuple[str, Invoice]]:
+        numbers = self._table.query(f"numbers#{prefix}", "0", before or "9~", newest_first=True, page=page)
+        places = ((string(item, "sk"), _key(string(item, "invoice"))) for item in numbers if item["sk"] != before)
+        while several := dict(islice(places, page)):
+            heads = self._table.get_many(list(several.values()))
+            found = {(string(head, "pk"), string(head, "sk")): head for head in heads}
+            for place, key in several.items():
+                for invoice in readable([found[key]], _read, self._report):
+                    yield place, invoice
 
     def move(self, before: Invoice, after: Invoice, announcements: Sequence[Announcement], now: int) -> None:
         """Write a head's next state with what it announces, all or nothing.
@@ -136,22 +171,24 @@ class Invoices:
 
     def unnumbered(self, now: int, most: int) -> list[Invoice]:
         """Finalised invoices that have no number yet, oldest first."""
-        return [_read(item) for item in self._table.get_many(self._table.due("number", now, most))]
+        return self._listed(self._table.due("number", now, most))
 
     def uncollected(self, now: int, most: int) -> list[Invoice]:
         """Numbered invoices whose collecting is to go on by now, longest waiting first."""
-        found = [_read(item) for item in self._table.get_many(self._table.due("collect", now, most))]
+        found = self._listed(self._table.due("collect", now, most))
         return [each for each in found if each.look_at is not None and each.look_at <= now]
 
     def uncredited(self, now: int, most: int) -> list[Invoice]:
         """Numbered invoices whose credit is still to be granted, oldest first."""
-        return [_read(item) for item in self._table.get_many(self._table.due("remainder", now, most))]
+        return self._listed(self._table.due("remainder", now, most))
 
     def overdue(self, now: int, most: int) -> list[Invoice]:
         """Finalised invoices that were to be paid by now and are not, longest overdue first."""
-        keys = [*self._table.due("overdue", now, most), *self._table.due("collect", now, most)]
-        found = [_read(item) for item in self._table.get_many(keys)]
+        found = self._listed([*self._table.due("overdue", now, most), *self._table.due("collect", now, most)])
         return [each for each in found if each.falls_due_at is not None and each.falls_due_at < now]
+
+    def _listed(self, keys: Sequence[Key]) -> list[Invoice]:
+        return list(readable(self._table.get_many(keys), _read, self._report))
 
     def give_numbers(self, prefix: str, invoices: Sequence[Invoice], now: int) -> list[Invoice]:
         """Number some invoices and announce them, in one transaction with the issuer's counter: no gap, no double.
@@ -170,6 +207,8 @@ class Invoices:
         given = integer(counter, "given") if counter else 0
         moved: Item = {"pk": partition, "sk": "counter", "kind": "counter", "given": given + len(waiting)}
         puts = [Put(moved, Equals("given", given if counter else None))]
+        if counter is None:
+            puts.append(Put({"pk": "numbers", "sk": f"prefix#{prefix}", "kind": "prefix", "prefix": prefix}))
         done = []
         for count, invoice in enumerate(waiting, given + 1):
             after = numbered(invoice, prefix, count)
@@ -220,6 +259,11 @@ def _item(invoice: Invoice) -> Item:
         late = invoice.look_at if due_at is None else max(due_at, finalized_at + STANDSTILL)
         return {**item, "due_shard": "collect", "due_at": min(invoice.look_at, late)}
     return item if due_at is None else {**item, "due_shard": "overdue", "due_at": due_at}
+
+
+def _key(identity: str) -> Key:
+    """Where the head of an invoice of this id is kept; without a customer if it is none."""
+    return identity.rpartition(":")[0], f"invoice#{identity}"
 
 
 def _lines_key(invoice: Invoice) -> str:

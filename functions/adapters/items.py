@@ -1,13 +1,16 @@
 """Items and conditions: the few words in which every store speaks to its table."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 Value = str | int | bytes | list[str]
 Item = dict[str, Value]
 Key = tuple[str, str]
+Read = TypeVar("Read")
+UNREADABLE = (AssertionError, ValueError, LookupError, TypeError)
+"""What reading a damaged item raises."""
 
 
 class ConditionFailed(Exception):
@@ -61,6 +64,12 @@ class Table(Protocol):
     def due(self, shard: str, until: int, most: int) -> list[Key]:
         """Read from the index `due` the keys that are due by an instant, earliest first; a moment behind."""
 
+    def listed(self, shard: str, after: tuple[int, Key] | None, most: int) -> list[tuple[int, Key]]:
+        """Read all that the index `due` lists of a shard, earliest first, after an instant and key; a moment behind.
+
+        What is due at one instant comes in an order of the index's own, which stays.
+        """
+
     def put(self, put: Put) -> None:
         """Write an item; raises ConditionFailed."""
 
@@ -105,6 +114,19 @@ def _untag(tagged: Mapping[str, Any]) -> Value:
     if kind == "B":
         return base64.b64decode(value) if isinstance(value, str) else bytes(value)
     return [str(each["S"]) for each in value]
+
+
+def readable(
+    items: Iterable[Item], read: Callable[[Item], Read], report: Callable[[Item, Exception], None]
+) -> Iterator[Read]:
+    """What can be read of some items; one that is damaged is reported, and its neighbours go on."""
+    for item in items:
+        try:
+            found = read(item)
+        except UNREADABLE as error:
+            report(item, error)
+        else:
+            yield found
 
 
 def string(item: Item, name: str) -> str:

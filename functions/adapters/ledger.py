@@ -143,7 +143,14 @@ class Ledger:
         wallet = self.wallet(customer)
         if wallet and (wallet.credits or wallet.entries or any(period.owed for period in wallet.periods)):
             return True
-        kinds = ("credit#", "entries#", "invoice#", "period#", "attempt#")
+        return self._has(customer, "credit#", "entries#", "invoice#", "period#", "attempt#")
+
+    def is_funded(self, customer: str) -> bool:
+        """Whether there is a credit or a top-up of this customer, or an entry in its ledger."""
+        wallet = self.wallet(customer)
+        return bool(wallet and wallet.entries) or self._has(customer, "credit#", "entries#", "attempt#")
+
+    def _has(self, customer: str, *kinds: str) -> bool:
         return any(next(self._table.query(customer, kind, f"{kind}\U0010ffff"), None) for kind in kinds)
 
     def forget(self, customer: str) -> None:

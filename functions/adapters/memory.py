@@ -53,6 +53,11 @@ class MemoryTable:
         found = sorted((at, key) for key, (place, at) in self._due.items() if place == shard and at <= until)
         return [key for _, key in found[:most]]
 
+    def listed(self, shard: str, after: tuple[int, Key] | None, most: int) -> list[tuple[int, Key]]:
+        """See `Table.listed`."""
+        found = sorted((at, key) for key, (place, at) in self._due.items() if place == shard)
+        return [each for each in found if after is None or each > after][:most]
+
     def scan(self, kind: str, after: Key | None = None) -> Iterator[tuple[list[Key], Key | None]]:
         """See `DynamoTable.scan`; a partition is a page."""
         partitions = sorted(pk for pk in self._partitions if after is None or pk > after[0])

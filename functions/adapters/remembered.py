@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Iterable
 
-from adapters.catalog import Catalog
+from adapters.catalog import Catalog, Damaged
 from billing.customers import Account
-from billing.plans import Plan
+from billing.plans import Plan, PlanVersion
 from metering.meters import Meter
 
 
@@ -22,7 +22,7 @@ class Remembered:
         self._accounts: dict[str, tuple[float, Account]] = {}
         self._used: set[str] = set()
         self._plans: dict[tuple[str, int], Plan] = {}
-        self._versions: dict[str, tuple[float, list[tuple[int, int]]]] = {}
+        self._versions: dict[str, tuple[float, list[PlanVersion]]] = {}
 
     def meters(self, wanted: Iterable[str]) -> dict[str, Meter]:
         """All meters; read again when they are old or one of those wanted is missing."""
@@ -32,14 +32,17 @@ class Remembered:
             self._meters = (self._monotonic() + self._life, meters)
         return meters
 
-    def accounts(self, wanted: Iterable[str]) -> dict[str, Account]:
-        """The wanted customers that exist."""
+    def accounts(self, wanted: Iterable[str]) -> dict[str, Account | Damaged]:
+        """The wanted customers that exist; one that cannot be read is looked up each time."""
         now = self._monotonic()
         names = set(wanted)
         missing = [name for name in names if self._accounts.get(name, (0.0, None))[0] <= now]
-        for name, account in self.catalog.accounts(missing).items() if missing else ():
-            self._accounts[name] = (now + self._life, account)
-        return {name: self._accounts[name][1] for name in names if self._accounts.get(name, (0.0, None))[0] > now}
+        read = self.catalog.accounts(missing) if missing else {}
+        for name, account in read.items():
+            if isinstance(account, Account):
+                self._accounts[name] = (now + self._life, account)
+        known = {name: self._accounts[name][1] for name in names if self._accounts.get(name, (0.0, None))[0] > now}
+        return read | known
 
     def use_meters(self, keys: Iterable[str]) -> None:
         """Mark meters as used before their first event is stored; once per process and meter."""
@@ -59,7 +62,7 @@ class Remembered:
             self._plans[key, version] = self.catalog.plan(key, version)[0]
         return self._plans[key, version]
 
-    def plan_versions(self, key: str) -> list[tuple[int, int]]:
+    def plan_versions(self, key: str) -> list[PlanVersion]:
         """From when each version of a plan holds; a new one has more notice than this is remembered for."""
         until, versions = self._versions.get(key, (0.0, []))
         if self._monotonic() >= until:

@@ -5,14 +5,16 @@ rated with the whole of its period again, and the difference to what was invoice
 added up by events, so it does not matter how often or in which order anyone looked.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from itertools import count
 
 from billing.books import Books
 from billing.credits import Credit, CreditRequest
-from billing.money import exact, total
+from billing.customers import Account
+from billing.money import exact, round_money, total
 from billing.periods import Period, local_date
 from billing.rating import Line, subtotal
 from billing.wallet import Adjustment, OpenPeriod, OwedAgain, Wallet
@@ -82,16 +84,25 @@ def concluded_now(wallet: Wallet, period: OpenPeriod, rated: Decimal, invoice: s
     return Concluded(period, rated if carried else rated - pending(wallet, period.start), invoice)
 
 
-def with_adjustments(lines: Sequence[Line], adjustments: Iterable[Adjustment], timezone: str) -> tuple[Line, ...]:
+@exact
+def with_adjustments(lines: Sequence[Line], adjustments: Iterable[Adjustment], account: Account) -> tuple[Line, ...]:
     """Add what earlier periods are adjusted by; and what would be left below zero, which becomes a credit instead.
 
     They take no further discount, minimum or maximum.
     """
-    added = [_adjustment_line(each, timezone) for each in adjustments]
+    added = [_adjustment_line(each, account.customer.timezone) for each in adjustments]
     below = total((subtotal(lines), *(line.amount for line in added)))
     if below < 0:
-        added.append(_line("Granted as credit", -below, None))
+        added.append(_line("Granted as credit", -below - _tax_returned(below, account), None))
     return (*lines, *added)
+
+
+def _tax_returned(below: Decimal, account: Account) -> Decimal:
+    """The tax of what was invoiced too much, below zero, where credits do not lower what is taxed later."""
+    customer = account.customer
+    if customer.tax_on == "rest" or customer.prepaid_only:  # of whom none was asked for
+        return Decimal(0)
+    return round_money(Fraction(below) * Fraction(customer.tax_rate) / 100, account.currency)
 
 
 def granted(lines: Iterable[Line]) -> Decimal:
@@ -100,10 +111,15 @@ def granted(lines: Iterable[Line]) -> Decimal:
     return total(line.amount for line in of_none if line.kind == "adjustment")
 
 
-def remainder(start: int, amount: Decimal, reference: str) -> CreditRequest:
-    """The credit for what the adjustments on the invoice of a period left below zero."""
+def remainders(start: int, amount: Decimal, reference: str) -> Iterator[CreditRequest]:
+    """The credit for what the adjustments on the invoice of a period left below zero, under one id after the other.
+
+    Clients may have taken any of them for credits of their own.
+    """
     name = format_time(start).replace("-", "").replace(":", "")
-    return CreditRequest(id=f"adjustment:{name}", amount=amount, reference=reference)
+    for place in count(1):
+        again = f"-{place}" if place > 1 else ""
+        yield CreditRequest(id=f"adjustment:{name}{again}", amount=amount, reference=reference)
 
 
 def _adjustment_line(adjustment: Adjustment, timezone: str) -> Line:

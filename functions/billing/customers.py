@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from pydantic import Field, JsonValue, StrictBool
+from pydantic import Field, StrictBool
 
 from billing.fields import (
     Amount,
@@ -13,6 +13,7 @@ from billing.fields import (
     CurrencyCode,
     Days,
     Instant,
+    Opaque,
     Percent,
     Positive,
     Text,
@@ -21,12 +22,14 @@ from billing.fields import (
     list_in,
     mapping_in,
     number_in,
+    unkept_numbers,
 )
 from billing.money import check_digits, minor_units
 from billing.periods import Calendar, PeriodUnit
 from metering.errors import Invalid
 from metering.faults import Contradiction, Written
 from metering.meters import Key
+from metering.times import format_time
 
 AlertKind = Literal["balance_below", "spend_above", "usage_above"]
 
@@ -63,7 +66,7 @@ class Customer(Written):
     id: Key
     name: Text = ""
     email: Text | None = None
-    address: dict[str, JsonValue] = Field(default_factory=dict)
+    address: Opaque = Field(default_factory=dict)
     tax_id: Text | None = None
     plan: Key | None = None
     currency: CurrencyCode | None = None
@@ -77,7 +80,7 @@ class Customer(Written):
     collection: Literal["none", "charge_automatically", "send_invoice"] = "none"
     days_until_due: Days = 30
     stripe_customer: Text | None = None
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    metadata: Opaque = Field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
     top_up: TopUpRule | None = None
 
@@ -88,9 +91,11 @@ class Customer(Written):
         for place, key in enumerate(keys):
             if isinstance(key, str) and key in keys[:place]:
                 yield ("alerts", place, "key"), f"another alert has the key {key}"
+        for name in ("address", "metadata"):
+            yield from unkept_numbers(written.get(name), (name,))
         starts_at, ends_at = instant_in(written.get("starts_at")), instant_in(written.get("ends_at"))
         if starts_at is not None and ends_at is not None and starts_at >= ends_at:
-            yield ("ends_at",), "must lie after `starts_at`"
+            yield ("ends_at",), f"must lie after `starts_at`, which is {format_time(starts_at)}"
         amount = number_in(mapping_in(written.get("top_up")).get("amount"))
         if amount is not None and isinstance(written.get("currency"), str):
             yield from _too_fine(amount, written["currency"])
@@ -174,12 +179,20 @@ class Account:
             raise Invalid("the customer has no plan at that time")
         return in_force[-1]
 
-    def first_split(self, after: int, before: int) -> int:
-        """The first instant strictly between the two at which a plan change or `ends_at` cuts, else `before`."""
-        cuts = [change.effective_at for change in self.plans if change.splits]
+    def first_split(self, after: int, before: int, held: tuple[str, int]) -> int:
+        """The first instant strictly between the two at which a plan change or `ends_at` cuts, else `before`.
+
+        A change to the plan version that the period has anyway (`held`) cuts nothing.
+        """
+        changes = [change for change in self.plans if change.splits and after < change.effective_at < before]
+        cuts = [each.effective_at for each in changes if self._version_at(each.effective_at) != held]
         if self.customer.ends_at is not None:
             cuts.append(self.customer.ends_at)
         return min((cut for cut in cuts if after < cut < before), default=before)
+
+    def _version_at(self, instant: int) -> tuple[str, int]:
+        change = self.plan_at(instant)
+        return change.plan, change.version
 
     def calendar(self, period: PeriodUnit) -> Calendar:
         """The calendar by which periods of this length open for the customer."""

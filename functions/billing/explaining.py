@@ -113,7 +113,8 @@ def tax_steps(invoice: Mapping[str, Any], tax_on: str) -> Steps:
         tax_on: what the customer's tax is on today; where only the other explains the invoice, it was that.
     """
     before_tax, rate_percent = Decimal(invoice["subtotal"]), Fraction(invoice["tax_rate"])
-    bases = {"rest": before_tax - Decimal(invoice["credits_applied"]), "subtotal": before_tax}
+    usage = before_tax - Decimal(invoice["credit_granted"])
+    bases = {"rest": before_tax - Decimal(invoice["credits_applied"]), "subtotal": usage}
     amounts = {name: Fraction(base) * rate_percent / 100 for name, base in bases.items()}
     other = next(name for name in bases if name != tax_on)
     rounded = round_money(amounts[tax_on], invoice["currency"])

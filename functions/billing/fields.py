@@ -1,5 +1,6 @@
 """The kinds of values that users write into plans and customers, each read and written in one way."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
@@ -8,16 +9,19 @@ from zoneinfo import ZoneInfo
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    JsonValue,
     PlainSerializer,
     StrictInt,
     StringConstraints,
 )
 
 from billing.money import minor_units
-from metering.decimals import decimal_of, text
+from metering.decimals import JsonNumber, decimal_of, text
 from metering.errors import Invalid
 from metering.faults import Contradiction
 from metering.times import QUARTER, floor, format_time, parse_time
+
+_DEEPEST = 100
 
 
 def number_in(written: object) -> Decimal | None:
@@ -88,6 +92,29 @@ def instant_in(written: object) -> int | None:
         return None
 
 
+def _as_sent(written: object, *, depth: int = 0) -> object:
+    """JSON with its numbers as numbers, and not as the text that amounts are read from."""
+    if depth > _DEEPEST:
+        raise Invalid("is nested too deeply")
+    if isinstance(written, JsonNumber):
+        return json.loads(written)
+    if isinstance(written, Mapping):
+        return {name: _as_sent(value, depth=depth + 1) for name, value in written.items()}
+    return [_as_sent(each, depth=depth + 1) for each in written] if isinstance(written, list) else written
+
+
+def unkept_numbers(written: object, where: tuple[str | int, ...]) -> Iterator[Contradiction]:
+    """The numbers within JSON that could not be given back as they were sent, with where they are."""
+    if isinstance(written, JsonNumber):
+        kept = Decimal(str(json.loads(written)))
+        if not kept.is_finite() or kept != Decimal(written):
+            yield where, "has more digits than a JSON number keeps: send a string"
+    if len(where) <= _DEEPEST:  # what lies deeper is refused as a whole
+        within = written.items() if isinstance(written, Mapping) else enumerate(list_in(written))
+        for name, value in within:
+            yield from unkept_numbers(value, (*where, name))
+
+
 Exact = Annotated[Decimal, BeforeValidator(decimal_of), PlainSerializer(text, when_used="json")]
 Amount = Annotated[Exact, AfterValidator(_not_negative)]
 Positive = Annotated[Exact, AfterValidator(_positive)]
@@ -97,6 +124,8 @@ Timezone = Annotated[str, AfterValidator(_timezone)]
 # Configured instants are cut to the quarter of an hour: windows can be cut there and nowhere else.
 Instant = Annotated[int, BeforeValidator(_quarter), PlainSerializer(format_time, when_used="json")]
 Text = Annotated[str, StringConstraints(max_length=1_000)]
+# What nobody computes with and is given back as it was sent.
+Opaque = Annotated[dict[str, JsonValue], BeforeValidator(_as_sent)]
 AnchorDay = Annotated[StrictInt, AfterValidator(lambda day: _within(day, 1, 31))]
 Days = Annotated[StrictInt, AfterValidator(lambda days: _within(days, 0, 3_650))]
 

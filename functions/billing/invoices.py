@@ -1,5 +1,6 @@
 """Invoices: a draft is computed whenever it is asked for; finalising freezes all but its status. Law 5.7."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -15,7 +16,7 @@ from billing.money import exact, round_money
 from billing.periods import Period
 from billing.rating import Line, subtotal
 from metering.decimals import text
-from metering.errors import Conflict
+from metering.errors import Conflict, Invalid
 from metering.packing import canonical, digest
 from metering.times import DAY, format_time, parse_time
 
@@ -31,6 +32,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     "void": frozenset(),
 }
 
+_IDENTITY = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z(?:-\d+)?", re.ASCII)
 _BILL_TO = ("name", "email", "address", "tax_id", "timezone")
 
 
@@ -172,6 +174,15 @@ def invoice_id(customer: str, start: int, issue: int = 0) -> str:
     return f"{customer}:{written[:16].replace('-', '').replace(':', '')}Z{again}"
 
 
+def start_in(identity: str) -> int | None:
+    """Where the period of the invoice of this id starts; None for what is no id."""
+    found = _IDENTITY.fullmatch(identity.rpartition(":")[2])
+    try:
+        return parse_time("{}-{}-{}T{}:{}:00Z".format(*found.groups())) if found else None
+    except Invalid:
+        return None
+
+
 @exact
 def draft(
     account: Account,
@@ -184,11 +195,14 @@ def draft(
 ) -> Invoice:
     """Add the lines up: tax once, on what credits leave (`rest`) or on everything (`subtotal`), rounded once.
 
+    What is granted as a credit is not taxed: on `subtotal` the tax of what was asked too much comes back.
+
     Nobody makes an invoice without lines, nor one for a `prepaid_only` customer; drafts are shown all the same.
     """
     customer = account.customer
     before_tax = subtotal(lines)
-    taxed = before_tax - credits_applied if customer.tax_on == "rest" else before_tax
+    usage = before_tax if customer.prepaid_only else before_tax - granted(lines)
+    taxed = before_tax - credits_applied if customer.tax_on == "rest" else usage
     tax = round_money(Fraction(taxed) * Fraction(customer.tax_rate) / 100, account.currency)
     return Invoice(
         id=invoice_id(customer.id, period.start, issue),

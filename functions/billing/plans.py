@@ -1,6 +1,7 @@
 """Plans: what things cost, as data that validates itself. The public shape is in api.md under Plans."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
@@ -80,6 +81,21 @@ class Plan(Written):
             if isinstance(key, str) and key in keys[:place]:
                 yield ("items", place, "key"), f"another item has the key {key}"
         yield from bounds_crossed(written)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanVersion:
+    """What there is to know of a version of a plan before it is read whole.
+
+    Attributes:
+        effective_at: from when it holds for periods that open.
+        version: its number.
+        currency: its currency; one that was in use keeps it in all versions.
+    """
+
+    effective_at: int
+    version: int
+    currency: str
 
 
 def misfits(written: object, meters: Mapping[str, Meter | None]) -> Iterator[Contradiction]:

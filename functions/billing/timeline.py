@@ -195,7 +195,7 @@ class Timeline:
         boundary = next_period(calendar, start).end
         return OpenPeriod(
             start=start,
-            end=self.account.first_split(start, boundary),
+            end=self.account.first_split(start, boundary, (change.plan, change.version)),
             boundary=boundary,
             whole_milliseconds=whole_period(calendar, start).length_milliseconds,
             plan=change.plan,
@@ -214,7 +214,7 @@ class Timeline:
                 period = replace(  # noqa: PLW2901 - the same one, anew
                     fresh, drawn=period.drawn, held=period.held, owed_again=period.owed_again
                 )
-            end = self.account.first_split(start, period.boundary)
+            end = self.account.first_split(start, period.boundary, (period.plan, period.version))
             self.books.periods[start] = replace(period, end=end)
 
     def _end_credits(self, instant: int, at: int | None) -> None:

@@ -1,47 +1,27 @@
-"""Routes of the catalogue: meters, plans, customers and API keys. Contract: api.md, Catalogue."""
+"""Routes of the catalogue: meters, plans and API keys. Contract: api.md, Catalogue."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
+from adapters.catalog import Catalog
 from adapters.items import ConditionFailed
 from adapters.keys import SCOPES
-from billing.accounts import revise
-from billing.customers import Account, Customer
-from billing.customers import misfits as misfits_of_customer
-from billing.fields import merge_patch
 from billing.plans import Plan, misfits
 from handlers import _live
 from handlers._live import Live
-from handlers._paging import page, page_of_all, place
-from handlers._routes import (
-    Body,
-    meter_named,
-    name_of,
-    needs,
-    no_content,
-    query,
-    query_limit,
-    read_body,
-    reply,
-    router,
-)
-from handlers._settling import settle_customer
+from handlers._paging import page_of_all
+from handlers._routes import Body, meter_named, name_of, named, needs, no_content, query, read_body, reply, router
 from metering.errors import Conflict, Fault, Invalid, NotFound
-from metering.faults import Contradiction, read_model
+from metering.faults import read_model
 from metering.meters import Meter
-from metering.times import HOUR, MINUTE, QUARTER, SECOND, floor, parse_time
+from metering.times import HOUR, MINUTE, QUARTER, SECOND, floor
 
 # What of a meter decides quantities, and so is fixed once it has events; dimensions may be added.
 _FIXED = ("aggregation", "unique_by", "session", "weight", "round_up", "minimum", "max_duration")
 # How long a function remembers a meter at the most.
 _REMEMBERED = 30 * SECOND
-
-
-def _named(body: Body, name: str, key: str) -> Body:
-    if body.setdefault(name, key) != key:
-        raise Invalid("the body", faults=[Fault(f"/{name}", "is another one than the path names")])
-    return body
 
 
 @router.get("/v1/meters")
@@ -65,8 +45,11 @@ def _shown(meter: Meter) -> Body:
 @router.put("/v1/meters/<key>")
 @needs()
 def put_meter(key: str) -> Response[str]:
-    """Write a meter; what decides quantities cannot change once it has events, but for dimensions that are added."""
-    body = _named(read_body(), "key", name_of(key))
+    """Write a meter; what decides quantities cannot change once it has events, but for dimensions that are added.
+
+    Nor is anything taken from it that a plan prices by.
+    """
+    body = named(read_body(), "key", name_of(key))
     body.pop("dimensions_since", None)  # what GET showed may be sent back
     meter = read_model(Meter, body)
     live = _live.live
@@ -76,6 +59,8 @@ def put_meter(key: str) -> Response[str]:
         if _differs(stored, meter):
             raise Conflict("the meter has events: what decides quantities cannot change", "meter_in_use")
         meter = meter.replacing(stored, _notice(live))
+    elif stored and (unfit := next(_unfit(meter, catalog), None)):
+        raise Conflict(unfit, "meter_in_use")
     if stored != meter:
         catalog.put_meter(meter)
     return reply(_shown(meter), created=stored is None)
@@ -98,14 +83,32 @@ def _differs(stored: Meter, meter: Meter) -> bool:
 @router.delete("/v1/meters/<key>")
 @needs()
 def delete_meter(key: str) -> Response[str]:
-    """Remove a meter that no event and no plan names."""
+    """Remove a meter that no event, plan or alert names, nor a version or an alert that a customer has or had."""
     catalog = _live.live.catalog
     meter = meter_named(name_of(key))
-    named = any(item.meter == meter.key for plan, _ in catalog.plans().values() for item in plan.items)
-    if named or catalog.is_used("meters", meter.key):
-        raise Conflict("the meter has events, or a plan prices it", "meter_in_use")
+    priced = any(item.meter == meter.key for plan, _ in _needed(catalog) for item in plan.items)
+    if priced or catalog.is_used("meters", meter.key) or catalog.is_used("alerts", meter.key):
+        raise Conflict("the meter has events, a plan prices it, or an alert watches it", "meter_in_use")
     catalog.delete_meter(meter.key)
     return no_content()
+
+
+def _needed(catalog: Catalog) -> Iterator[tuple[Plan, int]]:
+    """The plans that may have to be rated by: the newest versions, and all of those that a customer has or had."""
+    newest = catalog.plans()
+    yield from newest.values()
+    for key in sorted(catalog.used("plans") & newest.keys()):
+        for each in catalog.plan_versions(key):
+            if each.version < newest[key][1]:
+                yield catalog.plan(key, each.version)
+
+
+def _unfit(meter: Meter, catalog: Catalog) -> Iterator[str]:
+    """What plans ask of a meter that it would not have any more."""
+    for plan, version in _needed(catalog):
+        items = [item.model_dump(mode="json") for item in plan.items if item.meter == meter.key]
+        for _, what in misfits({"items": items}, {meter.key: meter}):
+            yield f"plan {plan.key}, version {version}: {what}"
 
 
 @router.get("/v1/plans")
@@ -132,14 +135,26 @@ def _plan_shown(plan: Plan, version: int) -> Body:
 @router.put("/v1/plans/<key>")
 @needs()
 def put_plan(key: str) -> Response[str]:
-    """Write a plan: a new version when anything changed; it holds for periods that open after the next quarter."""
-    body = _named(read_body(), "key", name_of(key))
+    """Write a plan: a new version when anything changed; it holds for periods that open after the next quarter.
+
+    One that a customer has or had keeps its currency.
+    """
+    body = named(read_body(), "key", name_of(key))
     body.pop("version", None)  # what GET showed may be sent back
     live = _live.live
     plan = read_model(Plan, body, misfits(body, live.catalog.meters()))
+    _check_currency(plan, live.catalog)
     # A minute's notice, so that no function still remembers the version before when a period opens.
     version, created = live.catalog.put_plan(plan, floor(live.clock() + MINUTE, QUARTER) + QUARTER)
     return reply(_plan_shown(plan, version), created=created)
+
+
+def _check_currency(plan: Plan, catalog: Catalog) -> None:
+    with suppress(NotFound):
+        before, _ = catalog.plan(plan.key)
+        if before.currency != plan.currency and catalog.is_used("plans", plan.key):
+            said = f"a customer has or had the plan in {before.currency}: make another one for {plan.currency}"
+            raise Conflict(said, "plan_in_use")
 
 
 @router.delete("/v1/plans/<key>")
@@ -151,102 +166,6 @@ def delete_plan(key: str) -> Response[str]:
     if catalog.is_used("plans", plan.key):
         raise Conflict("a customer has or had the plan", "plan_in_use")
     catalog.delete_plan(plan.key)
-    return no_content()
-
-
-@router.get("/v1/customers")
-@needs("read")
-def list_customers() -> Response[str]:
-    """All customers, in a fixed order that is not alphabetical."""
-    accounts = _live.live.catalog.customers(place() or "", query_limit() + 1)
-    return page((account.customer.id, _account_shown(account)) for account in accounts)
-
-
-@router.get("/v1/customers/<customer>")
-@needs("read")
-def get_customer(customer: str) -> Response[str]:
-    """One customer."""
-    return reply(_account_shown(_live.live.catalog.account(name_of(customer))))
-
-
-def _account_shown(account: Account) -> Body:
-    return account.customer.model_dump(mode="json")
-
-
-@router.put("/v1/customers/<customer>")
-@needs()
-def put_customer(customer: str) -> Response[str]:
-    """Write a customer, whole."""
-    return _write_customer(name_of(customer), read_body(), None)
-
-
-@router.patch("/v1/customers/<customer>")
-@needs()
-def patch_customer(customer: str) -> Response[str]:
-    """Change a customer by a JSON merge patch (RFC 7396)."""
-    stored = _live.live.catalog.account(name_of(customer))
-    merged = merge_patch(stored.customer.model_dump(mode="json"), read_body())
-    return _write_customer(stored.customer.id, merged, stored)
-
-
-def _write_customer(name: str, body: Body, read: Account | None) -> Response[str]:
-    live = _live.live
-    asked = body.pop("plan_effective_at", None)
-    further = [*_not_there(body), *_no_instant(asked)]
-    customer = read_model(Customer, _named(body, "id", name), further)
-    effective_at = None if asked is None else parse_time(asked)
-    stored = read or live.catalog.accounts([name]).get(name)
-    plan = None if customer.plan is None else live.catalog.plan(customer.plan)
-    wallet = live.ledger.wallet(name)
-    running = wallet.running.start if wallet and wallet.running else None
-    now = live.clock()
-    charged = live.ledger.is_touched(name)
-    account = revise(stored, customer, plan, now, effective_at, running, charged=charged)
-    if plan:
-        live.catalog.use("plans", plan[0].key)
-    if account != stored:
-        try:
-            live.catalog.put_account(account, stored)
-        except ConditionFailed:
-            raise Conflict("the customer was changed by somebody else meanwhile") from None
-    # Also when nothing changed: a request that is sent again finishes what the first one may have left.
-    if account.customer.currency:
-        settle_customer(name, live, now)
-    if account.customer.ends_at is not None and not account.plans:
-        live.watches.watch(name, now)  # no wallet is due then, and what runs has to end
-    return reply(_account_shown(account), created=stored is None)
-
-
-def _not_there(written: Body) -> Iterator[Contradiction]:
-    """What a customer, as it was written, asks for that is not there."""
-    catalog, plan = _live.live.catalog, written.get("plan")
-    if isinstance(plan, str) and plan and plan.isascii():  # what else is no key, and its field says so
-        try:
-            catalog.plan(plan)
-        except NotFound as error:
-            yield ("plan",), error.detail
-    if written.get("alerts"):
-        yield from misfits_of_customer(written, catalog.meters())
-
-
-def _no_instant(written: object) -> Iterator[Contradiction]:
-    try:
-        _ = None if written is None else parse_time(written)
-    except Invalid as error:
-        yield ("plan_effective_at",), error.detail
-
-
-@router.delete("/v1/customers/<customer>")
-@needs()
-def delete_customer(customer: str) -> Response[str]:
-    """Remove a customer that never used anything."""
-    live = _live.live
-    account = live.catalog.account(name_of(customer))
-    name = account.customer.id
-    if live.ledger.is_touched(name) or live.usage.has_any(name):
-        raise Conflict("the customer has usage, credits or invoices", "customer_in_use")
-    live.catalog.delete_customer(name)
-    live.ledger.forget(name)
     return no_content()
 
 

@@ -5,15 +5,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from adapters.usage import Measured
+from billing.adjustments import Concluded
 from billing.customers import Account
 from billing.explaining import Explained, Window, difference, explain, tax_steps
-from billing.invoices import Invoice, invoice_id
+from billing.invoices import Invoice, draft, invoice_id, start_in
 from billing.money import total
 from billing.periods import Period
 from billing.plans import Item, Plan
@@ -28,7 +30,7 @@ from handlers._routes import Body, name_of, needs, router
 from handlers._settling import View, look, view_of
 from handlers.invoice import draft_of
 from metering.decimals import text
-from metering.errors import Unavailable
+from metering.errors import NotFound, Unavailable
 from metering.meters import Meter
 from metering.times import DAY, HOUR, format_time, parse_time
 from metering.usage import Usage, usage_between
@@ -96,9 +98,35 @@ def explain_invoice(name: str) -> Response[str]:
     """How each line of an invoice came about: tiers, dimensions, the days it was read from, and links to its events.
 
     What a finalised invoice says stays; where the usage that is known today makes something else of a line, that is
-    said beside it. Then an adjustment follows on a later invoice.
+    said beside it. Then an adjustment follows on a later invoice. A period that was concluded without an invoice is
+    explained too, by the id that one would have, as what it would say now.
     """
-    return _answer(invoice_named(name_of(name)))
+    identity = name_of(name)
+    try:
+        return _answer(invoice_named(identity))
+    except NotFound:
+        if never_made := _never_made(identity, _live.live):
+            return _answer(*never_made)
+        raise
+
+
+def _never_made(identity: str, live: Live) -> tuple[Invoice, View] | None:
+    """What an invoice of a concluded period would say, of which none was made; None where there is no such period."""
+    customer, start = identity.rpartition(":")[0], start_in(identity)
+    concluded = live.periods.concluded(customer, start) if customer and start is not None else None
+    if concluded is None or concluded.invoice or _id_of(customer, concluded) != identity:
+        return None
+    view, period = look(customer, live, live.clock()), concluded.period
+    made = partial(draft, view.account, (period.plan, period.version), period.period)
+    beside = (period.credits_applied, live.issuer, period.issue)
+    reading = _read(made((), *beside), view, live)
+    usage = reading.usage(reading.measured, period.start, period.end)
+    return made(rate(reading.plan, usage, period.share, over=reading.over), *beside), view
+
+
+def _id_of(customer: str, concluded: Concluded) -> str:
+    """The id of the invoice of a concluded period, or the one that it would have."""
+    return concluded.invoice or invoice_id(customer, concluded.period.start, concluded.period.issue)
 
 
 @router.get("/v1/customers/<customer>/invoices/draft/explain")
@@ -198,15 +226,14 @@ def _row(reading: _Reading, each: Explained) -> Body:
 
 def _adjusted(reading: _Reading, line: Mapping[str, Any]) -> Body:
     """Of an adjustment, the period that it is for and where that is explained; or the credit that it asks for again."""
-    period = line.get("period")
+    period, customer = line.get("period"), reading.invoice.customer
     if line.get("credit"):
-        customer = quote(reading.invoice.customer)
-        return {"returned": {"credit": line["credit"], "top_ups": f"/v1/customers/{customer}/top_ups"}}
+        return {"returned": {"credit": line["credit"], "top_ups": f"/v1/customers/{quote(customer)}/top_ups"}}
     if not period:
         return {}
-    concluded = reading.live.periods.concluded(reading.invoice.customer, parse_time(period["start"]))
-    invoice = concluded.invoice if concluded else None
-    return {"adjusts": {**period, "explain": f"/v1/invoices/{quote(invoice)}/explain" if invoice else None}}
+    concluded = reading.live.periods.concluded(customer, parse_time(period["start"]))
+    explained = f"/v1/invoices/{quote(_id_of(customer, concluded))}/explain" if concluded else None
+    return {"adjusts": {**period, "explain": explained}}
 
 
 def _usage(reading: _Reading, each: Explained, item: Item) -> Body:

@@ -34,7 +34,8 @@ def get_balance(customer: str) -> Response[str]:
 
     `runs_out_at` is when the balance will be zero if the mean hourly draw of the last seven days (since the first draw
     if that is less long ago) goes on, with what expires and begins meanwhile, without top-ups and fees to come. It is
-    null where that cannot be said: nothing was drawn lately, nothing is left, or it is a year or more ahead.
+    null where that cannot be said: nothing was drawn lately, nothing is left, or it is a year or more ahead. Usage that
+    came late counts when it was drawn, so just after a bulk import it is too near.
     """
     live = _live.live
     view = view_of(name_of(customer), live, live.clock())
@@ -52,13 +53,16 @@ def get_balance(customer: str) -> Response[str]:
 
 
 def _balance_exact(view: View) -> Fraction:
-    """The balance before the running period's lines are rounded, where credits pay all of them."""
+    """The balance before the running period's lines are rounded, where credits pay all of them.
+
+    What is not rounded to anything yet takes nothing from a balance that cannot go below zero.
+    """
     exact = Fraction(balance(view.wallet))
     for period in view.wallet.periods:
         lines = view.lines(period)
         if not period.closed and period.credits_applied + period.debt == period.owed:
             exact += Fraction(subtotal(lines)) - subtotal_exact(lines)
-    return exact
+    return exact if view.account.customer.prepaid_only else max(exact, Fraction(0))
 
 
 def _lately(view: View) -> Iterator[Entry]:
@@ -126,7 +130,7 @@ def _start_named(view: View, given: int | str) -> int:
         if isinstance(given, int):
             raise
     customer, invoices = view.account.customer.id, view.live.invoices
-    identity = invoices.id_of_number(str(view.live.issuer.get("invoice_prefix") or ""), given) or given
+    identity = invoices.named(view.live.invoice_prefix, given) or given
     for period in view.wallet.periods:
         if invoice_id(customer, period.start, period.issue) == identity:
             return period.start

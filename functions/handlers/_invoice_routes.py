@@ -1,23 +1,24 @@
 """Routes of invoices: reading them, and what people do to them. Contract: api.md, Reading and acting."""
 
-from collections.abc import Iterator
-
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from pydantic import StrictBool
 
+from adapters.items import ConditionFailed
 from billing.invoices import Invoice, Status, check_collectable, invoice_id, moved
 from billing.settlement import Announcement
 from handlers import _live
-from handlers._paging import page_of_stream
-from handlers._routes import Body, name_of, needs, query, read_body, reply, router
+from handlers._live import Live
+from handlers._routes import name_of, needs, read_body, reply, router
 from handlers._settling import look, view_of
 from handlers._voiding import void_invoice
 from handlers.invoice import draft_of, finalize_period, is_due, number_invoices
 from metering.decimals import text
-from metering.errors import Conflict, NotFound
+from metering.errors import Conflict, NotFound, Unavailable
 from metering.faults import Written, read_model
 from portal.invoice import HEADERS, render
 from portal.invoice_table import as_csv, file_name
+
+_ATTEMPTS = 5
 
 
 @router.get("/v1/customers/<customer>/invoices/draft")
@@ -29,37 +30,6 @@ def get_draft(customer: str) -> Response[str]:
     return reply(draft_of(view, view.running).as_json())
 
 
-@router.get("/v1/invoices")
-@needs("read")
-def list_invoices() -> Response[str]:
-    """Invoices without their lines, newest first: a customer's, drafts in grace included, or all numbered ones."""
-    status, customer = query("status"), query("customer")
-    rows = _of_customer(customer) if customer else _all()
-    return page_of_stream(rows, lambda row: not status or row["status"] == status)
-
-
-def _of_customer(customer: str) -> Iterator[Body]:
-    live = _live.live
-    view = view_of(name_of(customer), live, live.clock())
-    for period in reversed([period for period in view.wallet.periods if period.closed]):
-        if is_due(view, waiting := draft_of(view, period)):
-            yield _head(waiting)
-    yield from map(_head, view.live.invoices.of_customer(view.wallet.customer))
-
-
-def _all() -> Iterator[Body]:
-    for _, invoice in _live.live.invoices.all(_prefix(), ""):
-        yield _head(invoice)
-
-
-def _head(invoice: Invoice) -> Body:
-    return {name: value for name, value in invoice.as_json().items() if name != "lines"}
-
-
-def _prefix() -> str:
-    return str(_live.live.issuer.get("invoice_prefix") or "")
-
-
 def invoice_named(name: str) -> Invoice:
     """An invoice by id or number: finalised, or the draft of an open period.
 
@@ -67,7 +37,7 @@ def invoice_named(name: str) -> Invoice:
         NotFound: there is none.
     """
     live = _live.live
-    identity = live.invoices.id_of_number(_prefix(), name) or name
+    identity = live.invoices.named(live.invoice_prefix, name) or name
     try:
         return live.invoices.whole(identity)
     except NotFound:
@@ -108,13 +78,24 @@ def get_invoice(name: str) -> Response[str]:
 @router.post("/v1/invoices/<name>/finalize")
 @needs()
 def post_finalize(name: str) -> Response[str]:
-    """Finalise an ended period's invoice now, without waiting for the grace."""
+    """Finalise an ended period's invoice now, without waiting for the grace.
+
+    Nothing is invoiced of a period without lines, nor with `prepaid_only`.
+    """
     live = _live.live
     draft = invoice_named(name_of(name))
     if draft.status == "draft":
-        finalized = finalize_period(draft.customer, draft.period.start, live, live.clock(), skip_grace=True)
-        number_invoices([finalized] if finalized else [], live, live.clock())
+        now = live.clock()
+        _check_due(draft, live, now)
+        finalized = finalize_period(draft.customer, draft.period.start, live, now, skip_grace=True)
+        number_invoices([finalized] if finalized else [], live, now)
     return reply(live.invoices.whole(draft.id).as_json())
+
+
+def _check_due(draft: Invoice, live: Live, now: int) -> None:
+    """Refuse to conclude a period early of which no invoice would come."""
+    if draft.period.end <= now and not is_due(look(draft.customer, live, now), draft):
+        raise Conflict("there is nothing to invoice of this period", "nothing_to_invoice")
 
 
 class VoidRequest(Written):
@@ -165,17 +146,27 @@ def _finalized(name: str) -> Invoice:
 
 
 def _marked(name: str, status: Status, news: str | None) -> Response[str]:
-    live, invoice = _live.live, _finalized(name)
-    after = moved(invoice, status, live.clock())
+    """Move an invoice, from wherever somebody else has moved it meanwhile."""
+    live = _live.live
+    for _ in range(_ATTEMPTS):
+        invoice, now = _finalized(name), live.clock()
+        after = moved(invoice, status, now)
+        try:
+            if after != invoice:
+                live.invoices.move(invoice, after, _told(invoice, news), now)
+        except ConditionFailed:
+            continue
+        if after.look_at is not None:  # Stripe is to know; should this message be lost, the sweep finds what is left
+            live.queue("COLLECT").send([{"customer": after.customer, "invoice": after.id}])
+        return reply(after.as_json())
+    raise Unavailable("the invoice is being changed by others")
+
+
+def _told(invoice: Invoice, news: str | None) -> list[Announcement]:
     detail = {
         "invoice": invoice.id,
         "number": invoice.number,
         "amount_due": text(invoice.amount_due),
         "currency": invoice.currency,
     }
-    told = [Announcement(f"{invoice.id}:{news}", news, detail)] if news else []
-    if after != invoice:
-        live.invoices.move(invoice, after, told, live.clock())
-    if after.look_at is not None:  # Stripe is to know; should this message be lost, the sweep finds what is left
-        live.queue("COLLECT").send([{"customer": after.customer, "invoice": after.id}])
-    return reply(after.as_json())
+    return [Announcement(f"{invoice.id}:{news}", news, detail)] if news else []

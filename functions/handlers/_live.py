@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.attempts import Attempts
 from adapters.bus import Bus
-from adapters.catalog import Catalog
+from adapters.catalog import Catalog, Damaged
 from adapters.clock import StoredClock, real_now
 from adapters.deliveries import Deliveries
 from adapters.dynamo import DynamoTable
 from adapters.endpoints import Endpoints
 from adapters.events import Events
 from adapters.invoices import Invoices
-from adapters.items import Table
+from adapters.items import Item, Table
 from adapters.keys import Keys
 from adapters.lag import Lag
 from adapters.ledger import Ledger
@@ -35,6 +35,7 @@ from adapters.stripe_events import SeenEvents, StripeEvents
 from adapters.usage import Usage
 from adapters.watches import Watches
 from adapters.webhooks import Webhooks
+from handlers._door import count, logger
 from metering.errors import Invalid
 from metering.events import Acceptance
 from metering.packing import digest
@@ -76,7 +77,7 @@ class Live:
     @cached_property
     def catalog(self) -> Catalog:
         """What operators define, read anew each time."""
-        return Catalog(self.catalog_table)
+        return Catalog(self.catalog_table, _report)
 
     @cached_property
     def remembered(self) -> Remembered:
@@ -111,7 +112,7 @@ class Live:
     @cached_property
     def attempts(self) -> Attempts:
         """What was tried to be bought."""
-        return Attempts(self.ledger_table)
+        return Attempts(self.ledger_table, _report_item)
 
     @cached_property
     def revocations(self) -> Revocations:
@@ -131,7 +132,7 @@ class Live:
     @cached_property
     def invoices(self) -> Invoices:
         """What was invoiced."""
-        return Invoices(self.ledger_table)
+        return Invoices(self.ledger_table, _report_item)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -252,6 +253,11 @@ class Live:
         assert isinstance(issuer, dict)  # noqa: S101 - the template writes it
         return issuer
 
+    @property
+    def invoice_prefix(self) -> str:
+        """What the numbers of invoices begin with."""
+        return str(self.issuer.get("invoice_prefix") or "")
+
     @cached_property
     def clock(self) -> Callable[[], int]:
         """Milliseconds since 1970: the machine's, or on the local cloud the stored clock."""
@@ -263,6 +269,19 @@ class Live:
             return parse_time(event.get("time"))
         except Invalid:
             return self.clock()
+
+
+def _report(damaged: Damaged) -> None:
+    """Tell of a customer that cannot be read, whoever came across it: its neighbours go on without a word."""
+    logger.error("a customer cannot be read", extra={"customer": damaged.customer, "reason": damaged.reason})
+    count("UnreadableCustomers")
+
+
+def _report_item(item: Item, error: Exception) -> None:
+    """Tell of what a list goes on without; it is listed again, and told of again, until somebody mends it."""
+    what = {"customer": str(item.get("pk")), "item": str(item.get("sk")), "reason": type(error).__name__}
+    logger.error("an item cannot be read", extra=what)
+    count("ParkedRecords")
 
 
 live = Live()

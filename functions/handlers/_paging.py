@@ -16,6 +16,8 @@ from metering.packing import canonical, digest
 
 # Lambda gives back at most 6 MB; a page ends before that, however large its rows are.
 _MOST_BYTES = 4 * 1024 * 1024
+# Nor does anybody wait for ever while rows are passed over.
+_MOST_LOOKED_AT = 2000
 
 
 def place() -> Any:  # noqa: ANN401 - whatever orders the rows of the list, as JSON
@@ -32,8 +34,13 @@ def place() -> Any:  # noqa: ANN401 - whatever orders the rows of the list, as J
     except (ValueError, TypeError):
         question, found = None, None
     if question != _question():
-        raise Invalid("`next` is not one that this API gave for this list")
+        raise not_ours()
     return found
+
+
+def not_ours() -> Invalid:
+    """What to raise for a `next` that is made up, or belongs to another list."""
+    return Invalid("`next` is not one that this API gave for this list")
 
 
 def _question() -> str:
@@ -45,19 +52,22 @@ def _token(after: object) -> str:
     return base64.urlsafe_b64encode(canonical([_question(), after])).decode().rstrip("=")
 
 
-def page(placed: Iterable[tuple[object, Body]], beside: Body | None = None) -> Response[str]:
+def page(
+    placed: Iterable[tuple[object, Body | None]], beside: Body | None = None, most_looked_at: int = _MOST_LOOKED_AT
+) -> Response[str]:
     """Answer the first `limit` of these rows, each with its place; no more of them are computed than needed.
 
-    `beside` is what else each page says.
+    `beside` is what else each page says. A row that is None is passed over; where `most_looked_at` rows were, the page
+    ends before its limit, with a `next` that leads on.
     """
     limit, size = query_limit(), 0
     rows: list[Body] = []
     after: object = None
-    for where, row in placed:
-        size += len(json.dumps(row))
-        if len(rows) == limit or (rows and size > _MOST_BYTES):
+    for looked_at, (where, row) in enumerate(placed):
+        size += len(json.dumps(row)) if row else 0
+        if len(rows) == limit or (rows and size > _MOST_BYTES) or looked_at == most_looked_at:
             return reply({**(beside or {}), "rows": rows, "next": _token(after)})
-        rows.append(row)
+        rows += [row] if row else []
         after = where
     return reply({**(beside or {}), "rows": rows, "next": None})
 
@@ -83,5 +93,5 @@ def page_of_stream(
     after = place()
     rest = iter(rows)
     if after is not None and not any(row["id"] == after for row in rest):
-        raise Invalid("`next` is not one that this API gave for this list")
+        raise not_ours()
     return page(((row["id"], row) for row in rest if wanted(row)), beside)

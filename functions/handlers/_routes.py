@@ -63,6 +63,17 @@ def read_body() -> Body:
     return body
 
 
+def named(body: Body, name: str, key: str) -> Body:
+    """A body with the id or key that the path names.
+
+    Raises:
+        Invalid: it names another one.
+    """
+    if body.setdefault(name, key) != key:
+        raise Invalid("the body", faults=[Fault(f"/{name}", "is another one than the path names")])
+    return body
+
+
 def _refuse(name: str) -> object:
     raise ValueError(name)
 

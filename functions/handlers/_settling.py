@@ -78,7 +78,7 @@ class View:
     def lines(self, period: OpenPeriod) -> tuple[Line, ...]:
         """The invoice lines of an open period as of now, with what earlier ones are adjusted by."""
         adjustments = adjustments_on(self.wallet, period.start)
-        return with_adjustments(self.rated(period), adjustments, self.account.customer.timezone)
+        return with_adjustments(self.rated(period), adjustments, self.account)
 
     def rated(self, period: OpenPeriod) -> tuple[Line, ...]:
         """What a period is asked for by itself, as of now: for its usage, and for what was owed again in it."""
@@ -111,7 +111,7 @@ def look(customer: str, live: Live, now: int, since: int | None = None) -> View:
     plans = {needed: live.remembered.plan(*needed) for needed in plans_needed(wallet, account)}
     measured = _measured(wallet, account, now, live, since) if account.plans else Measured()
     view = View(
-        live, account, plans, measured, max(now, wallet.settled_at), _unmoved(wallet), stored.due_at if stored else None
+        live, account, plans, measured, max(now, wallet.settled_at), unmoved(wallet), stored.due_at if stored else None
     )
     return replace(view, settlement=view.settle(wallet))
 
@@ -126,10 +126,11 @@ def view_of(customer: str, live: Live, now: int) -> View:
         return look(customer, live, now)
     except NoCurrency:
         account = live.catalog.account(customer)
-        return View(live, account, {}, Measured(), now, _unmoved(Wallet(account.customer.id, "", now)), None)
+        return View(live, account, {}, Measured(), now, unmoved(Wallet(account.customer.id, "", now)), None)
 
 
-def _unmoved(wallet: Wallet) -> Settlement:
+def unmoved(wallet: Wallet) -> Settlement:
+    """A wallet in which nothing happened, or what did is told elsewhere."""
     return Settlement(wallet, {}, (), (), (), (), None, None, changed=False)
 
 

@@ -24,7 +24,8 @@ from metering.times import parse_time
 def void_invoice(invoice: Invoice, live: Live, now: int, *, reissue: bool) -> Invoice:
     """Void a finalised invoice; with `reissue` its period is invoiced anew, under the next number.
 
-    Doing it again changes nothing. A crash before the new invoice is made leaves its period due.
+    So is that of an invoice which was voided without. Doing it again changes nothing. A crash before the new invoice is
+    made leaves its period due.
 
     Raises:
         Conflict: `invoice_paid`; `invoice_status` where it cannot be voided any more; `invoice_carried` while its sum
@@ -35,9 +36,9 @@ def void_invoice(invoice: Invoice, live: Live, now: int, *, reissue: bool) -> In
     def change(view: View) -> tuple[Wallet, Sequence[Put]] | None:
         before = live.invoices.whole(invoice.id)
         after = moved(before, "void", view.now)
-        if after == before:
-            return None
         concluded = live.periods.concluded(invoice.customer, invoice.period.start)
+        if after == before:
+            return _asked_for_after_all(view, before, concluded) if reissue else None
         if concluded is None:
             raise NotFound("the invoice's period is open again")
         news = Announcement(f"{before.id}:invoice.voided", "invoice.voided", _detail(before, reissue=reissue))
@@ -58,6 +59,15 @@ def void_invoice(invoice: Invoice, live: Live, now: int, *, reissue: bool) -> In
         made = finalize_period(invoice.customer, invoice.period.start, live, now, skip_grace=True)
         number_invoices([made] if made else [], live, now)
     return live.invoices.whole(invoice.id)
+
+
+def _asked_for_after_all(view: View, void: Invoice, concluded: Concluded | None) -> tuple[Wallet, Sequence[Put]] | None:
+    """Open the forgiven period of a void invoice, if nothing has replaced that; its draws went back at the time."""
+    if concluded is None or not concluded.forgiven or concluded.invoice != void.id:
+        return None
+    period = replace(concluded.period, drawn=(), held=())
+    wallet = adjusted(reopen(view.wallet, period, ()), concluded, Decimal(0))
+    return wallet, [due_period(void.customer, period.start, view.now)]
 
 
 def _detail(invoice: Invoice, *, reissue: bool) -> dict[str, object]:

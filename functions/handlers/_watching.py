@@ -1,10 +1,12 @@
 """Looking after sessions and days, which goes on whether or not anybody is charged for them. Laws 4.3, 4.5 and 4.7."""
 
+from contextlib import suppress
+
 from adapters.events import EdgeKey
 from adapters.usage import Measured
 from billing.customers import Account
 from handlers._live import Live
-from metering.errors import Unavailable
+from metering.errors import NotFound, Unavailable
 from metering.meters import Meter
 from metering.sessions import Session, last_possible_end
 from metering.times import DAY, HOUR, floor, hour_name
@@ -50,11 +52,14 @@ def watch(customer: str, live: Live, now: int) -> None:
     begins later finds the watch as it was written.
 
     Raises:
+        Unreadable: the customer is damaged.
         Unavailable: sessions began and ended all the time.
     """
     for _ in range(_ATTEMPTS):
         stored = live.watches.of_customer(customer)
-        account = live.catalog.accounts([customer]).get(customer)
+        account = None
+        with suppress(NotFound):
+            account = live.catalog.account(customer)
         wanted = _wanted(account, stored, live, now) if account and not account.plans else None
         if wanted == stored:
             return

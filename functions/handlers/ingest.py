@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from adapters.catalog import Damaged
 from adapters.dynamo import available
 from adapters.items import Item, string
+from billing.customers import Account
 from handlers import _live
 from handlers._door import answer, body_of, refuse
 from handlers._live import Live
@@ -28,11 +30,13 @@ def ingest(body: bytes, headers: Mapping[str, str], live: Live) -> tuple[int, li
     remembered = live.remembered
     meters = remembered.meters({event.meter for event in events})
     accounts = remembered.accounts({event.customer for event in events})
-    ends = {name: account.customer.ends_at for name, account in accounts.items()}
+    ends = {name: each.customer.ends_at for name, each in accounts.items() if isinstance(each, Account)}
     now = live.clock()
     verdicts: list[Event | Rejection] = []
     for index, event in enumerate(read):
         fault = judge(event, meters, ends, now, live.acceptance) if isinstance(event, Event) else None
+        if fault and isinstance(event, Event) and isinstance(accounts.get(event.customer), Damaged):
+            fault = "retry", "its customer cannot be read at the moment: send it again later"
         verdicts.append(Rejection(index, event.id, *fault) if isinstance(event, Event) and fault else event)
     accepted = [event for event in verdicts if isinstance(event, Event)]
     refused = _store(accepted, meters, live) if accepted else set()

@@ -1,7 +1,7 @@
 """The hour and the invoice queue: finalise the periods whose grace is over, number invoices, sweep. Law 5.7."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from adapters.items import ConditionFailed, Put
 from adapters.ledger import grant_put
 from adapters.periods import EndedPeriod, concluded_period
 from adapters.shards import SHARDS
-from billing.adjustments import adjustments_on, concluded_now, invoiced_anew, remainder
+from billing.adjustments import adjustments_on, concluded_now, invoiced_anew, remainders
 from billing.invoices import Invoice, draft, finalize, invoice_id, moved
 from billing.rating import subtotal
 from billing.wallet import OpenPeriod, Wallet, conclude, grant
@@ -19,11 +19,13 @@ from handlers import _live
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
 from handlers._settling import View, settle_customer
-from metering.errors import Conflict
+from metering.errors import Conflict, NotFound, Unavailable
 
 _MOST_PER_SHARD = 1000
 _PACK = 10
 _ATTEMPTS = 10
+# What hinders one invoice and none of its neighbours.
+_UNDOABLE = (Conflict, NotFound, *UNPROCESSABLE)
 _METERING = {"pair", "aggregate", "rate"}  # what these have parked may change what is owed
 
 
@@ -98,7 +100,8 @@ def _granted(view: View, wallet: Wallet, invoice: Invoice, reference: str) -> tu
     """The wallet with the credit for what adjustments left below zero, if they did."""
     if not invoice.credit_granted:
         return wallet, []
-    request = remainder(invoice.period.start, invoice.credit_granted, reference)
+    known, requests = view.live.ledger.grant_of, remainders(invoice.period.start, invoice.credit_granted, reference)
+    request = next(each for each in requests if known(wallet.customer, each.id) is None)
     after = grant(wallet, request, view.now)
     return after, [grant_put(wallet.customer, after.credits[-1], request)]
 
@@ -123,20 +126,43 @@ def grant_remainder(invoice: Invoice, live: Live, now: int) -> None:
 def number_invoices(invoices: Sequence[Invoice], live: Live, now: int) -> None:
     """Give numbers, in the order in which their periods ended, and the credits that refer to them.
 
-    So the numbers do not depend on when the schedule ran. A race with others starts over.
+    So the numbers do not depend on when the schedule ran. A race with others starts over; what cannot be numbered or
+    credited is parked, and its neighbours go on.
     """
     waiting = sorted(invoices, key=lambda invoice: (invoice.period.end, invoice.id))
-    prefix = str(live.issuer.get("invoice_prefix") or "")
     for start in range(0, len(waiting), _PACK):
+        _number(waiting[start : start + _PACK], live, now)
+    _each((each for each in waiting if each.credit_granted), lambda each: grant_remainder(each, live, now), live, now)
+
+
+def _number(pack: Sequence[Invoice], live: Live, now: int) -> None:
+    """Number some invoices at once; where one of them hinders the others, one by one."""
+
+    def give(*wanted: Invoice) -> None:
         for _ in range(_ATTEMPTS):
-            try:
-                live.invoices.give_numbers(prefix, waiting[start : start + _PACK], now)
-                break
-            except ConditionFailed:
-                continue
-    for invoice in waiting:
-        if invoice.credit_granted:
-            grant_remainder(live.invoices.head(invoice.id), live, now)
+            with suppress(ConditionFailed):
+                live.invoices.give_numbers(live.invoice_prefix, wanted, now)
+                return
+
+    try:
+        give(*pack)
+    except _UNDOABLE:
+        _each(pack, give, live, now)
+
+
+def _each(invoices: Iterable[Invoice], work: Callable[[Invoice], None], live: Live, now: int) -> None:
+    """Do something for invoices; one for which it cannot be done is parked, and its neighbours go on."""
+    for invoice in invoices:
+        try:
+            work(invoice)
+        except Unavailable:
+            # Others keep writing its wallet. It is still listed: the next sweep comes back to it.
+            logger.warning("put off", extra={"invoice": invoice.id})
+        except _UNDOABLE as error:
+            logger.exception("parked", extra={"invoice": invoice.id})
+            count("ParkedRecords")
+            message = {"body": json.dumps({"invoices": [invoice.id]})}
+            live.outbox.park(invoice.customer, "invoice", message, str(error), now)
 
 
 def _lags(live: Live) -> bool:
@@ -164,8 +190,8 @@ def sweep(live: Live, now: int) -> None:
     ]
     live.queue("INVOICE").send(packs)
     number_invoices(live.invoices.unnumbered(now, _MOST_PER_SHARD), live, now)
-    for invoice in live.invoices.uncredited(now, _MOST_PER_SHARD):
-        grant_remainder(invoice, live, now)
+    uncredited = live.invoices.uncredited(now, _MOST_PER_SHARD)
+    _each(uncredited, lambda each: grant_remainder(each, live, now), live, now)
     for invoice in live.invoices.overdue(now, _MOST_PER_SHARD):
         with suppress(ConditionFailed):  # it has just moved on
             live.invoices.move(invoice, moved(invoice, "past_due", now), [], now)
@@ -181,15 +207,22 @@ def sweep(live: Live, now: int) -> None:
 
 
 def finalize_periods(periods: Sequence[tuple[str, int]], live: Live, now: int) -> None:
-    """Finalise periods and number their invoices; one that cannot be stays due, and its neighbours go on."""
+    """Finalise periods and number their invoices; one that cannot be stays due, and its neighbours go on.
+
+    Raises:
+        Unavailable: others kept writing a wallet; the batch comes again.
+    """
     done: list[Invoice] = []
+    busy: list[Unavailable] = []
     for customer, start in periods:
         try:
             invoice = finalize_period(customer, start, live, now)
         except Conflict as waits:
             logger.warning("not finalised yet", extra={"invoice": invoice_id(customer, start), "reason": waits.code})
             count("InvoicesWaiting")
-        except UNPROCESSABLE as error:
+        except Unavailable as error:
+            busy.append(error)
+        except (NotFound, *UNPROCESSABLE) as error:
             logger.exception("parked", extra={"invoice": invoice_id(customer, start)})
             count("ParkedRecords")
             message = {"body": json.dumps({"periods": [[customer, start]]})}
@@ -197,6 +230,8 @@ def finalize_periods(periods: Sequence[tuple[str, int]], live: Live, now: int) -
         else:
             done += [invoice] if invoice else []
     number_invoices(done, live, now)
+    if busy:
+        raise busy[0]
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
@@ -205,5 +240,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
     if "Records" not in event:
         sweep(live, live.scheduled_now(event))
         return
+    now = live.clock()
     bodies = [json.loads(record["body"]) for record in event["Records"]]
-    finalize_periods([(customer, start) for body in bodies for customer, start in body["periods"]], live, live.clock())
+    finalize_periods([(customer, start) for body in bodies for customer, start in body.get("periods", ())], live, now)
+    number_invoices([live.invoices.head(each) for body in bodies for each in body.get("invoices", ())], live, now)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from adapters.catalog import Damaged
 from adapters.events import EdgeKey, Neighbourhood, Published, edge_key
 from adapters.items import from_wire
 from handlers import _live
@@ -82,6 +83,8 @@ def _add_facts_of(records: Sequence[Record], live: Live, facts: HourFacts, days:
     # A poke comes once: what it is about may be newer than what is remembered.
     accounts = live.catalog.accounts if any(map(_is_poke, records)) else live.remembered.accounts
     account = accounts([key.customer]).get(key.customer)
+    if isinstance(account, Damaged):
+        raise account.error
     now = live.clock()
     around = live.events.around(key, meter, first, last)
     edges = at_home(around.edges, meter, key.resource)

@@ -83,7 +83,7 @@ def _written(value: object) -> Iterator[str]:
     if isinstance(value, list):
         for each in value:
             yield from _written(each)
-    elif value not in (None, "", True, False):
+    elif value not in (None, "") and not isinstance(value, bool):
         yield str(value)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Set
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from billing.fields import list_in, mapping_in, merge_patch
 from billing.plans import Plan, misfits
 from metering.arrival import event_from_json
 from metering.decimals import JsonNumber
-from metering.errors import Invalid
+from metering.errors import Fault, Invalid
 from metering.events import Event, Rejection, judge
 from metering.faults import Contradiction, Written, faults_in, read_model
 from metering.meters import Meter
@@ -120,24 +120,36 @@ def subscribers(scenario: Scenario, events: Iterable[Event]) -> dict[str, Subscr
 
     Raises:
         Conflict: a customer changes what cannot change.
+        Invalid: one contradicts itself once its start and currency are known.
     """
     plans = scenario.plans_by_key()
     firsts: dict[str, int] = {}
     for event in events:
         firsts[event.customer] = min(event.timestamp, firsts.get(event.customer, event.timestamp))
     found: dict[str, Subscriber] = {}
-    for customer, effective_at, credits_ in _written(scenario):
+    for place, (customer, effective_at, credits_) in enumerate(_written(scenario)):
         before = found.get(customer.id)
         begun = before is not None and bool(before.account.plans)
-        account = revise(
-            before.account if before else None,
-            customer,
-            _plan(customer, plans),
-            scenario.now if begun else firsts.get(customer.id, scenario.now),
-            effective_at,
-        )
+        with _faults_at(f"/customers/{place}"):
+            account = revise(
+                before.account if before else None,
+                customer,
+                _plan(customer, plans),
+                scenario.now if begun else firsts.get(customer.id, scenario.now),
+                effective_at,
+            )
         found[customer.id] = Subscriber(account, (*(before.credits if before else ()), *credits_))
     return found
+
+
+@contextmanager
+def _faults_at(place: str) -> Iterator[None]:
+    """Say of faults within something where they are in the scenario."""
+    try:
+        yield
+    except Invalid as error:
+        faults = [Fault(f"{place}{fault.pointer}", fault.detail) for fault in error.faults]
+        raise Invalid(error.detail, error.code, faults) from None
 
 
 def _plan(customer: Customer, plans: Mapping[str, Plan]) -> tuple[Plan, int] | None:

@@ -76,7 +76,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "DELETE /v1/meters/{key}": Operation(_METERS, status=204, conflicts=("meter_in_use",)),
     "GET /v1/plans": Operation(_PLANS, "PlanAnswer", rows=True, query=_PAGE),
     "GET /v1/plans/{key}": Operation(_PLANS, "PlanAnswer", query=("version",)),
-    "PUT /v1/plans/{key}": Operation(_PLANS, "PlanAnswer", body="Plan", creates=True),
+    "PUT /v1/plans/{key}": Operation(_PLANS, "PlanAnswer", body="Plan", creates=True, conflicts=("plan_in_use",)),
     "DELETE /v1/plans/{key}": Operation(_PLANS, status=204, conflicts=("plan_in_use",)),
     "POST /v1/quotes": Operation(_PLANS, "Quote", body="QuoteRequest", errors=(404,)),
     "GET /v1/customers": Operation(_CUSTOMERS, "CustomerAnswer", rows=True, query=_PAGE),
@@ -133,7 +133,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/invoices/{name}.html": Operation(_INVOICES, "Page", kind="text/html"),
     "GET /v1/invoices/{name}.csv": Operation(_INVOICES, "Table", kind="text/csv"),
     "POST /v1/invoices/{name}/finalize": Operation(
-        _INVOICES, "Invoice", conflicts=("period_open", "record_parked"), errors=(503,)
+        _INVOICES, "Invoice", conflicts=("period_open", "record_parked", "nothing_to_invoice"), errors=(503,)
     ),
     "POST /v1/invoices/{name}/void": Operation(
         _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", *_NOT_NOW), errors=(503,)

@@ -91,12 +91,15 @@ QUERY: Mapping[str, dict[str, Any]] = {
     "version": _query("version", "Which version; the newest unless told.", {"type": "integer", "minimum": 1}),
     "invoice_status": _query(
         "status",
-        "Only those.",
+        "Only those. `draft` without a customer: the drafts in grace of all customers. A page of what is looked for "
+        "may end before its limit, also without a row, and go on with `next`.",
         {"enum": ["draft", "finalized", "paid", "past_due", "void", "uncollectible"]},
     ),
     "top_up_status": _query("status", "Only those.", {"enum": list(get_args(attempts.State))}),
     "delivery_status": _query("status", "Only those.", {"enum": list(get_args(deliveries.State))}),
-    "whose": _query("customer", "Only those of this customer, drafts in grace among them.", _KEY),
+    "whose": _query(
+        "customer", "Only those of this customer, drafts in grace among them; all that have numbers unless told.", _KEY
+    ),
 }
 
 _PATHS: Mapping[str, str] = {

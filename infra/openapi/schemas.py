@@ -189,7 +189,11 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:  # noqa: ANN401 - a s
 def _written(schemas: Mapping[str, Schema]) -> dict[str, Schema]:
     """Bodies as they are sent: what the path says may be left out of them."""
     customer = _without(schemas["Customer"], "id")
-    customer["properties"]["plan_effective_at"] = {"anyOf": [{"$ref": f"{_REFERENCE}Quarter"}, {"type": "null"}]}
+    customer["properties"]["plan_effective_at"] = {
+        "anyOf": [{"$ref": f"{_REFERENCE}Quarter"}, {"type": "null"}],
+        "description": "From when `plan` holds: a change now unless told, and not before the running period; a first "
+        "plan from `starts_at`, or then if that is later.",
+    }
     patch = deepcopy(customer)
     patch.pop("required", None)
     patch["properties"] = {

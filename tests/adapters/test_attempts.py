@@ -44,3 +44,13 @@ def test_an_open_attempt_that_stands_still_is_found_and_an_ended_one_is_not(tabl
     assert attempts.due(START + 15 * MINUTE, 10) == []
     attempts.move(creating, moved(creating, "failed", START + 2 * MINUTE, reason="declined"))
     assert attempts.due(START + HOUR, 10) == []
+
+
+def test_one_that_is_damaged_is_reported_and_its_neighbours_are_found(table: Table) -> None:
+    reported: list[str] = []
+    attempts = Attempts(table, lambda item, _: reported.append(str(item["sk"])))
+    put = attempt_put(None, ATTEMPT)
+    table.put(put)
+    table.put(Put({**put.item, "sk": "attempt#damaged", "body": "{"}))
+    assert attempts.due(START + HOUR, 10) == [ATTEMPT]
+    assert reported == ["attempt#damaged"]

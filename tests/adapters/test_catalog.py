@@ -1,12 +1,14 @@
 """The catalogue: what operators define, in immutable versions and on conditions."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 import pytest
 
 from adapters.catalog import Catalog
 from adapters.items import ConditionFailed, Put, Table
 from billing.customers import Account, Customer, PlanChange
+from billing.plans import PlanVersion
 from metering.errors import NotFound
 from metering.meters import Meter
 from tests.billing.histories import START, account, plan
@@ -38,7 +40,8 @@ def test_a_changed_plan_is_a_new_version_and_the_same_one_is_not(table: Table) -
     assert catalog.put_plan(first, START + 3) == (3, True)
     assert catalog.plan("p") == (first, 3)
     assert catalog.plan("p", 2) == (second, 2)
-    assert catalog.plan_versions("p") == [(START, 1), (START + 2, 2), (START + 3, 3)]
+    expected = [PlanVersion(START, 1, "USD"), PlanVersion(START + 2, 2, "USD"), PlanVersion(START + 3, 3, "USD")]
+    assert catalog.plan_versions("p") == expected
     assert catalog.plans() == {"p": (first, 3)}
     for missing in (("q", None), ("p", 4), ("q", 1)):
         with pytest.raises(NotFound):
@@ -99,9 +102,9 @@ def test_pages_of_customers_hold_each_of_them_once(table: Table) -> None:
     for name in names:
         catalog.put_account(named(name), None)
     seen: list[str] = []
-    while page := catalog.customers(seen[-1] if seen else "", 4):
+    while page := list(islice(catalog.customers(seen[-1] if seen else "", 4), 4)):
         assert len(page) == min(4, len(names) - len(seen))
-        seen += [each.customer.id for each in page]
+        seen += [name for name, _ in page]
     assert len(seen) == len(names)
     assert set(seen) == names
 

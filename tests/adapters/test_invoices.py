@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import pytest
 
 from adapters.invoices import Invoices, head_put
-from adapters.items import ConditionFailed, Table
+from adapters.items import ConditionFailed, Put, Table
 from billing.collecting import Collecting
 from billing.invoices import Invoice, invoice_id, moved
 from billing.periods import Period
@@ -82,15 +83,67 @@ def test_numbers_run_without_gaps_and_are_given_once(table: Table) -> None:
     assert [(each.customer, each.number) for each in again] == [(c, f"TX-{n:06d}") for n, c in enumerate("cde", 3)]
     assert invoices.give_numbers("TX-", wanted, START) == []
     assert invoices.unnumbered(1 << 45, 10) == []
-    assert invoices.id_of_number("TX-", "TX-000004") == wanted[3].id
-    assert [each.customer for _, each in invoices.all("TX-", "")] == ["e", "d", "c", "a", "b"]
+    assert invoices.named("TX-", "TX-000004") == wanted[3].id
+    assert [each.customer for _, each in invoices.all("TX-", {}, 2)] == ["e", "d", "c", "a", "b"]
+
+
+def test_numbers_of_earlier_prefixes_are_found_and_listed_with_the_others(table: Table) -> None:
+    invoices = stored(table, *(invoice(number) for number in range(6)))
+    for number, prefix in enumerate(("TX-", "NEW-", "NEW-", "TX-", "", "NEW-")):
+        invoices.give_numbers(prefix, [invoice(number)], START)
+    ids = [invoice(number).id for number in range(6)]
+    for prefix in ("TX-", "NEW-", "", "LATER-"):
+        assert invoices.prefixes(prefix) == [prefix, *sorted({"", "NEW-", "TX-"} - {prefix})]
+        assert [each.id for _, each in invoices.all(prefix, {}, 2)] == ids[::-1]
+        for number, name in enumerate(("TX-000001", "NEW-000001", "NEW-000002", "TX-000002", "000001")):
+            assert invoices.named(prefix, name) == ids[number]
+    places = [place for place, _ in invoices.all("TX-", {}, 2)]
+    for count, place in enumerate(places, 1):
+        assert [each.id for _, each in invoices.all("NEW-", place, 2)] == ids[::-1][count:]
+
+
+def test_a_page_of_all_invoices_reads_as_many_heads_as_it_shows_wherever_it_begins(bench: Bench) -> None:
+    invoices = stored(bench.table, *(invoice(number) for number in range(30)))
+    for start in range(0, 30, 10):
+        invoices.give_numbers("TX-", [invoice(number) for number in range(start, start + 10)], START)
+    read: list[int] = []
+
+    class Counting:
+        """The table, which tells how many items are read at once."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(bench.table, name)
+
+        def get_many(self, keys: Any) -> Any:
+            read.append(len(keys))
+            return bench.table.get_many(keys)
+
+    counted, place = Invoices(Counting()), dict[str, str]()
+    for _ in range(6):
+        read.clear()
+        ((place, _),) = list(islice(counted.all("TX-", place, 5), 5))[-1:]
+        assert sum(read) == 5
+
+
+def test_a_damaged_head_is_told_of_and_left_out_of_all_lists(table: Table) -> None:
+    told: list[object] = []
+    invoices = Invoices(table, lambda item, _error: told.append(item["sk"]))
+    stored(table, invoice(0, "a"), invoice(0, "b"), invoice(0, "c"))
+    invoices.give_numbers("TX-", [invoice(0, "a"), invoice(0, "b")], START)
+    for name in ("b", "c"):
+        (head,) = table.query(name, "invoice#", "invoice#~")
+        table.put(Put({**head, "body": "{}"}))
+    assert [each.customer for _, each in invoices.all("TX-", {}, 9)] == ["a"]
+    assert [each.customer for each in invoices.uncollected(1 << 45, 9)] == ["a"]
+    assert invoices.unnumbered(1 << 45, 9) == []
+    assert told == [f"invoice#{invoice(0, name).id}" for name in ("b", "b", "c")]
 
 
 @pytest.mark.parametrize("name", ["", "TX-", "TX-9", "000001", "TX-x", "TX-²", "TX-123456789", "RX-000001"])
 def test_what_is_no_number_names_no_invoice(table: Table, name: str) -> None:
     invoices = stored(table, invoice())
     invoices.give_numbers("TX-", [invoice()], START)
-    assert invoices.id_of_number("TX-", name) is None
+    assert invoices.named("TX-", name) is None
 
 
 def test_who_numbers_at_the_same_time_as_another_starts_over(bench: Bench) -> None:

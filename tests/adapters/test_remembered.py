@@ -7,6 +7,7 @@ import pytest
 from adapters.catalog import Catalog
 from adapters.memory import MemoryTable
 from adapters.remembered import Remembered
+from billing.plans import PlanVersion
 from metering.errors import NotFound
 from metering.meters import Meter
 from tests.billing.histories import START, account, plan
@@ -50,11 +51,13 @@ def test_what_is_known_costs_no_read_until_it_is_old(
 ) -> None:
     remembered.catalog.put_meter(Meter(key="m", aggregation="count"))
     remembered.catalog.put_account(account(), None)
+    counting.asked = 0
     for _ in range(3):
         assert remembered.meters(["m"]).keys() == {"m"}
         assert remembered.accounts(["acme"]) == {"acme": account()}
     assert counting.asked == 2
     remembered.catalog.put_account(account(name="new"), account())
+    counting.asked = 2
     now[0] += 29.9
     assert remembered.accounts(["acme"]) == {"acme": account()}
     now[0] += 0.1
@@ -88,7 +91,7 @@ def test_a_plan_version_is_remembered_for_ever_and_the_list_of_versions_for_a_wh
     counting.asked = 0
     for _ in range(3):
         assert remembered.plan("p", 1) == plan()
-        assert remembered.plan_versions("p") == [(START, 1)]
+        assert remembered.plan_versions("p") == [PlanVersion(START, 1, "USD")]
     assert counting.asked == 2
     now[0] += 30
     remembered.plan("p", 1)

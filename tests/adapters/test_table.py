@@ -150,6 +150,23 @@ def test_the_index_lists_what_is_due_earliest_first(table: Table) -> None:
     assert table.due("s", 35, 10) == [("acme", "c"), ("acme", "b")]
 
 
+def test_the_index_is_read_through_page_by_page_though_much_is_due_at_one_instant(table: Table) -> None:
+    wanted = {(f"c{number}", "p", number // 10) for number in range(25)}
+    for pk, sk, due_at in wanted:
+        table.put(Put({"pk": pk, "sk": sk, "due_shard": "s", "due_at": due_at}))
+    table.put(Put(item("other", due_shard="t", due_at=1)))
+    seen: list[tuple[int, tuple[str, str]]] = []
+    while page := table.listed("s", seen[-1] if seen else None, 4):
+        assert len(page) <= 4
+        seen += page
+    assert {(pk, sk, due_at) for due_at, (pk, sk) in seen} == wanted
+    assert len(seen) == len(wanted)
+    assert [due_at for due_at, _ in seen] == sorted(due_at for due_at, _ in seen)
+    gone = seen[3]
+    table.delete(*gone[1])
+    assert table.listed("s", gone, 30) == seen[4:]
+
+
 def test_what_is_removed_is_gone_and_removing_nothing_is_no_error(table: Table) -> None:
     table.put(Put(item("a", due_shard="s", due_at=1)))
     table.delete("acme", "a")

@@ -1,11 +1,13 @@
 """What users may write about a customer, and which plan holds when."""
 
+import json
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from billing.customers import Account, Customer, PlanChange
+from metering.decimals import JsonNumber
 from metering.errors import Invalid
 from metering.faults import read_model
 from metering.times import parse_time
@@ -69,6 +71,26 @@ def test_times_are_cut_to_quarters_and_shown_in_utc() -> None:
     assert Customer.model_validate(shown) == customer
 
 
+def test_json_that_nobody_computes_with_comes_back_as_it_was_sent() -> None:
+    sent = '{"id": "acme", "metadata": {"a": [1.5, {"b": 2, "c": 1e3}], "d": "1.50"}, "address": {"geo": [-0.25]}}'
+    read = Customer.model_validate(json.loads(sent, parse_float=JsonNumber))
+
+    assert read.model_dump(mode="json").items() >= json.loads(sent).items()
+    assert Customer.model_validate(read.model_dump(mode="json")) == read
+
+
+def test_a_number_that_json_would_not_keep_is_refused_where_it_is() -> None:
+    written = {"x": [JsonNumber("0.12345678901234567"), JsonNumber("1e999")]}
+    deep: Any = JsonNumber("0.5")
+    for _ in range(5_000):
+        deep = [deep]
+
+    with pytest.raises(Invalid) as refused:
+        read_model(Customer, {"id": "acme", "metadata": written, "address": {"deep": deep}})
+
+    assert {fault.pointer for fault in refused.value.faults} == {"/metadata/x/0", "/metadata/x/1", "/address"}
+
+
 ACCOUNT = Account(
     Customer.model_validate({"id": "acme", "starts_at": "2026-11-03T00:00:00Z", "ends_at": "2026-12-24T00:00:00Z"}),
     (
@@ -103,6 +125,18 @@ def test_a_period_is_cut_by_changes_of_plan_and_by_ends_at_but_not_by_new_versio
     november = parse_time("2026-11-03T00:00:00Z"), parse_time("2026-12-01T00:00:00Z")
     december = parse_time("2026-12-01T00:00:00Z"), parse_time("2027-01-01T00:00:00Z")
 
-    assert ACCOUNT.first_split(*november) == parse_time("2026-11-20T00:00:00Z")
-    assert ACCOUNT.first_split(*december) == parse_time("2026-12-24T00:00:00Z")
-    assert ACCOUNT.first_split(december[0], december[0] + 1) == december[0] + 1
+    assert ACCOUNT.first_split(*november, ("basic", 1)) == parse_time("2026-11-20T00:00:00Z")
+    assert ACCOUNT.first_split(*december, ("pro", 7)) == parse_time("2026-12-24T00:00:00Z")
+    assert ACCOUNT.first_split(december[0], december[0] + 1, ("pro", 7)) == december[0] + 1
+
+
+def test_a_change_to_the_version_that_a_period_has_anyway_cuts_nothing() -> None:
+    november = parse_time("2026-11-03T00:00:00Z"), parse_time("2026-12-01T00:00:00Z")
+
+    assert ACCOUNT.first_split(*november, ("pro", 7)) == november[1]
+    later = Account(
+        ACCOUNT.customer, (*ACCOUNT.plans, PlanChange(ACCOUNT.plans[-1].effective_at, "pro", 8, splits=False))
+    )
+    # A newer version that holds from the same instant on is what the change brings.
+    assert later.first_split(*november, ("pro", 7)) == ACCOUNT.plans[-1].effective_at
+    assert later.first_split(*november, ("pro", 8)) == november[1]

@@ -8,7 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from billing.customers import Account, Customer
-from billing.invoices import TRANSITIONS, Invoice, draft, finalize, invoice_id, moved, numbered
+from billing.invoices import TRANSITIONS, Invoice, draft, finalize, invoice_id, moved, numbered, start_in
 from billing.periods import Period
 from billing.plans import Plan
 from billing.rating import rate
@@ -127,3 +127,15 @@ def test_a_status_moves_only_along_the_table(before: Any, after: Any) -> None:
         with pytest.raises(Conflict) as refused:
             moved(invoice, after, 1)
         assert refused.value.code == ("invoice_paid" if (before, after) == ("paid", "void") else "invoice_status")
+
+
+@pytest.mark.parametrize("issue", [0, 1, 9])
+def test_an_id_says_where_its_period_starts(issue: int) -> None:
+    assert start_in(invoice_id("a:b", PERIOD.start, issue)) == PERIOD.start
+
+
+@pytest.mark.parametrize(
+    "name", ["", "acme", "acme:", "acme:20261301T0000Z", "acme:20261101T0000", "acme:2026١١01T0000Z"]
+)
+def test_what_is_no_id_says_nothing(name: str) -> None:
+    assert start_in(name) is None

@@ -9,29 +9,16 @@ import pytest
 from tests.billing.published import bills, prices, usage, wallets
 from tests.billing.published.reading import EXAMPLES, READINGS
 
-_FREE_EVENTS = "free events, or a free amount event by event: the fee of `percentage` counts every event"
-_CLAMPED_EVENTS = "clamps each event: the clamps of `percentage` are per line"
-_ROUNDED_UNITS = "rounds converted units up before they are priced: `divide_by` is exact, only `package` rounds"
-_BY_LINE = "pays line by line: the wallet draws the draft as a whole"
-_REFILLED = "a grant that is refilled or reset: credits are granted once"
+_FREE_EVENTS = "what is free is the amount of the first events in their order: `included` is a quantity or a number"
+_BY_LINE = "tells what pays each line: the wallet draws the draft as a whole, and an invoice what credits paid of it"
 NOT_EXPRESSIBLE = {
     "lambda-duration-1ms-ceiling": "a part of a millisecond: digits beyond milliseconds are cut from timestamps",
     "killbill-rolled-up-create-cancel": "counts an event at the very end: periods are half-open",
-    "killbill-top-tier-blocks": _ROUNDED_UNITS,
-    "openmeter-convert-round-tiers": _ROUNDED_UNITS,
-    "openmeter-convert-round-discount": _ROUNDED_UNITS,
     "lago-percentage-docs-4th-txn": _FREE_EVENTS,
     "lago-percentage-free-amount-250": _FREE_EVENTS,
     "lago-percentage-scn-3-free-events": _FREE_EVENTS,
     "lago-percentage-scn-both-limits-amount": _FREE_EVENTS,
-    "lago-percentage-minmax-free2": _CLAMPED_EVENTS,
-    "lago-percentage-minmax-free3-10000": _CLAMPED_EVENTS,
-    "lago-percentage-scn-minmax-3": _CLAMPED_EVENTS,
-    "om-recurring-daily": _REFILLED,
-    "om-late-recurring-after-refill": _REFILLED,
-    "om-late-recurring-before-refill": _REFILLED,
-    "om-no-double-refill": _REFILLED,
-    "om-reset-max-rollover": _REFILLED,
+    "lago-percentage-minmax-free2": _FREE_EVENTS,
     "om-latest-aggregation-balance": "charges the latest value anew between changes of credits: it is one per period",
     "om-credits-on-lines-third-line-unpaid": _BY_LINE,
     "om-credits-on-lines-partial": _BY_LINE,

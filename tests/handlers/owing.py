@@ -19,6 +19,7 @@ def finalised(street: Street, stand_in: InProcess, card: str | None = "pm_card_v
     holder = {"stripe_customer": stand_in.customer(card)[0]} if card else {}
     patch = {"tax_rate": "20", "collection": "charge_automatically", **holder, **customer}
     street.does("PATCH", "/v1/customers/acme", patch)
+    street.deliver("COLLECT")  # of another card there is nothing to collect yet
     street.does("POST", "/v1/customers/acme/credits", {"id": "c", "amount": "4"})
     street.post(used("a", value="20"))
     street.flow()

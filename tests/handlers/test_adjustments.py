@@ -86,6 +86,41 @@ def test_what_is_left_below_zero_is_granted_as_a_credit_that_refers_to_the_invoi
     assert invoiced.does("GET", "/v1/customers/acme/balance")["balance"] == "8"
 
 
+@pytest.mark.parametrize("tax_on", ["rest", "subtotal"])
+def test_who_was_asked_too_much_pays_as_much_in_all_as_who_was_not(street: Street, tax_on: str) -> None:
+    for name in ("acme", "other"):
+        street.does("PUT", f"/v1/customers/{name}", {"plan": "serverless", "tax_rate": "10", "tax_on": tax_on})
+    post(street, used("a", value="20"))
+    street.advance("2026-12-01T01:00:00Z")
+    post(street, used("a", value="20", void=True, revision=1))
+    for month in ("2026-12-05", "2027-01-05"):
+        street.advance(f"{month}T00:00:00Z")
+        for name in ("acme", "other"):
+            post(street, used(month, customer=name, value="4" if month < "2027" else "101", timestamp=street.now))
+    street.advance("2027-02-01T01:00:00Z")
+
+    rows = {name: street.does("GET", "/v1/invoices", query={"customer": name})["rows"] for name in ("acme", "other")}
+    december = rows["acme"][1]
+    granted, tax = ("8", "0") if tax_on == "rest" else ("8.8", "-0.8")
+    assert (december["credit_granted"], december["tax"], december["status"]) == (granted, tax, "paid")
+    assert (december["total"], december["amount_due"]) == ("0", "0")
+    paid = {name: sum(Decimal(row["amount_due"]) for row in several) for name, several in rows.items()}
+    assert paid == {"acme": Decimal("57.75"), "other": Decimal("57.75")}
+    told = street.does("GET", f"/v1/invoices/{december['id']}/explain")["tax"]
+    assert (told["on"], told["taxed"], told["amount"]) == (tax_on, "0" if tax_on == "rest" else "-8", tax)
+
+
+def test_a_prepaid_customer_gets_no_tax_back_that_was_never_asked_for(street: Street) -> None:
+    body = {"plan": "serverless", "tax_rate": "10", "tax_on": "subtotal", "prepaid_only": True}
+    street.does("PUT", "/v1/customers/acme", body)
+    post(street, used("a", value="20"))
+    street.advance("2026-12-01T01:00:00Z")
+    post(street, used("a", value="20", void=True, revision=1))
+    assert (draft(street)["total"], draft(street)["credit_granted"]) == ("0", "10")
+    street.advance("2027-01-01T01:00:00Z")
+    assert street.does("GET", "/v1/customers/acme/balance")["balance"] == "0"
+
+
 def test_that_credit_waits_for_the_number_that_it_refers_to(invoiced: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     post(invoiced, used("a", value="20", void=True, revision=1))
     with monkeypatch.context() as contended:

@@ -166,6 +166,17 @@ def test_a_customer_without_a_card_is_told_once_and_collected_from_when_one_is_a
     assert (invoice(street)["status"], charged(stand_in)) == ("paid", (1, {"usd": 720}))
 
 
+def test_who_is_another_customer_at_stripe_is_collected_from_at_once(street: Street, stand_in: InProcess) -> None:
+    finalised(street, stand_in, None)
+    street.deliver("COLLECT")
+    assert invoice(street)["status"] == "finalized"
+    street.does("PATCH", "/v1/customers/acme", {"name": "Acme & Sons"})
+    assert street.queues["COLLECT"] == []
+    street.does("PATCH", "/v1/customers/acme", {"stripe_customer": stand_in.customer()[0]})
+    street.deliver("COLLECT")
+    assert invoice(street)["status"] == "paid"
+
+
 def test_a_card_of_which_nobody_tells_is_found_within_a_day(street: Street, stand_in: InProcess) -> None:
     finalised(street, stand_in, None)
     collected(street)

@@ -233,14 +233,48 @@ def test_an_adjustment_leads_to_the_explanation_of_the_period_that_it_is_for(mon
     assert month.does("GET", again["steps"]["adjusts"]["explain"])["invoice"]["number"] == "TX-000003"
 
 
-def test_an_adjustment_of_a_period_that_was_not_invoiced_leads_nowhere(bare: Street) -> None:
-    bare.does("PUT", "/v1/plans/calls", {"currency": "USD", "items": PLAN["items"][:2]})
-    bare.does("PUT", "/v1/customers/acme", {"plan": "calls"})
+def walked(street: Street, told: Any) -> Decimal:
+    """What the usage amounts to that the lines of an explanation lead to; each ends in events or in a step."""
+    found = Decimal(0)
+    for row in told["rows"]:
+        if row["usage"]:
+            sent = [event for day in row["usage"]["windows"] for event in follow(street, day["links"]["events"])]
+            assert len(sent) == sum(day["events"] for day in row["usage"]["windows"])
+            found += Decimal(row["line"]["amount"])
+        elif "adjusts" in row["steps"]:
+            found += walked(street, street.does("GET", row["steps"]["adjusts"]["explain"]))
+        else:
+            assert row["steps"].keys() & {"fee", "discount", "minimum", "maximum"}
+    return found
+
+
+@pytest.mark.parametrize("prepaid_only", [False, True])
+def test_an_adjustment_of_a_period_that_was_not_invoiced_leads_to_its_events_too(
+    bare: Street, prepaid_only: bool
+) -> None:
+    bare.does(
+        "PUT", "/v1/plans/calls", {"currency": "USD", "items": PLAN["items"][1:2], "discounts": [{"amount": "0.1"}]}
+    )
+    bare.does("PUT", "/v1/customers/acme", {"plan": "calls", "prepaid_only": prepaid_only})
     bare.advance("2026-12-01T12:00:00Z")
-    bare.post(used("late"))
+    bare.post(used("late"), used("later", 1), used("now", timestamp=bare.now))
     bare.flow()
-    (row,) = explained(bare)["rows"]
-    assert row["steps"]["adjusts"] == {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z", "explain": None}
+    rows = explained(bare)["rows"]
+    assert [row["line"]["amount"] for row in rows] == ["0.1", "-0.1", "0.1"]
+    told = bare.does("GET", rows[2]["steps"]["adjusts"]["explain"])
+    assert (told["invoice"]["number"], told["invoice"]["subtotal"], told["share"]) == (None, "0.1", "1")
+    assert [row["line"]["amount"] for row in told["rows"]] == ["0.2", "-0.1"]
+    assert walked(bare, explained(bare)) == Decimal("0.3")
+    # Once it has been invoiced with December, that invoice leads there as well.
+    bare.advance("2027-01-01T12:00:00Z")
+    path = "/v1/invoices/acme:20261201T0000Z"
+    assert walked(bare, explained(bare, path)) == (Decimal("0.1") if prepaid_only else Decimal("0.3"))
+
+
+def test_what_would_be_no_invoice_of_a_period_is_not_explained(month: Street) -> None:
+    month.advance("2027-01-01T12:00:00Z")
+    for name in ("acme:20261201T0000Z-2", "acme:20261202T0000Z", "nobody:20261201T0000Z", "acme:20261301T0000Z", ":x"):
+        assert month.call("GET", f"/v1/invoices/{name}/explain")[0] == 404
 
 
 def test_a_concluded_period_is_explained_as_it_was_kept_whatever_the_calendar_is_now(bare: Street) -> None:

@@ -147,3 +147,14 @@ def test_who_has_no_period_has_nothing_to_compare(street: Street) -> None:
     draft = street.does("GET", f"{ACME}/invoices/draft")["id"]
     assert what_if(street, period=draft)[0] == 200
     assert what_if(street, customer="other", period=draft)[0] == 404
+
+
+@pytest.mark.parametrize(("prepaid_only", "exact"), [(False, "0"), (True, "-0.002")])
+def test_what_is_not_rounded_to_anything_yet_takes_a_balance_below_zero_only_where_it_may_go(
+    street: Street, prepaid_only: bool, exact: str
+) -> None:
+    street.does("PATCH", ACME, {"prepaid_only": prepaid_only})
+    street.post(used("a", value="0.004"))
+    street.flow()
+    told = street.does("GET", f"{ACME}/balance")
+    assert (told["balance"], told["balance_exact"]) == ("0", exact)

@@ -112,6 +112,23 @@ def test_prepaid_customers_get_none(month: Street) -> None:
     assert month.does("GET", "/v1/customers/acme/access") == {"allowed": False, "balance": "-10"}
 
 
+@pytest.mark.parametrize("why", ["prepaid", "nothing used"])
+def test_what_no_invoice_comes_of_is_not_finalised_by_hand_and_stays_in_its_grace(month: Street, why: str) -> None:
+    if why == "prepaid":
+        month.does("PATCH", "/v1/customers/acme", {"prepaid_only": True})
+    else:
+        month.post(used("a", void=True, revision=1))
+        month.flow()
+    month.now = END
+    month.minute()
+    assert shown(month)["status"] == "draft"
+    status, answer = month.call("POST", f"/v1/invoices/{NOVEMBER}/finalize")
+    assert (status, answer["code"]) == (409, "nothing_to_invoice")
+    month.post(used("late", 70, value="2"))
+    month.flow()
+    assert shown(month)["subtotal"] == ("11" if why == "prepaid" else "1")
+
+
 def test_what_credits_paid_wholly_is_paid_and_never_sent_to_stripe(month: Street) -> None:
     month.does("POST", "/v1/customers/acme/credits", {"id": "c", "amount": "20"})
     month.advance("2026-12-01T02:00:00Z")

@@ -1,9 +1,13 @@
 """Taking invoices back, and what people say about them. Law 5.7."""
 
+from itertools import count
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from adapters.items import ConditionFailed
+from billing.invoices import moved
 from tests.handlers.street import Street, used
 
 NOVEMBER, AGAIN = "acme:20261101T0000Z", "acme:20261101T0000Z-2"
@@ -233,6 +237,91 @@ def test_the_last_invoice_of_a_customer_who_has_ended_leaves_its_adjustments_to_
     say(invoiced, "void", DECEMBER)
     invoiced.advance("2026-12-12T00:00:00Z")
     assert asked(invoiced) == 14
+
+
+def test_a_forgiven_period_is_invoiced_after_all_with_what_is_known_now(invoiced: Street) -> None:
+    say(invoiced, "void")
+    assert balance(invoiced) == "3"  # four went back, and one pays for December
+    invoiced.post(used("late", 1, value="3"))
+    invoiced.flow()
+    assert asked(invoiced) == 0
+    for _ in range(2):
+        status, voided = say(invoiced, "void", reissue=True)
+        assert (status, voided["status"], voided["reissued_as"]) == (200, "void", AGAIN)
+    again = shown(invoiced, AGAIN)
+    assert (again["number"], again["subtotal"], again["credits_applied"]) == ("TX-000002", "11.5", "3")
+    assert balance(invoiced) == ledger_sum(invoiced) == "0"
+    assert [each["number"] for each in invoiced.announced("invoice.voided")] == ["TX-000001"]
+    say(invoiced, "void", AGAIN)
+    assert say(invoiced, "void", reissue=True)[1]["reissued_as"] == AGAIN  # that one can be made anew, not this
+    assert invoiced.call("GET", f"/v1/invoices/{NOVEMBER}-3")[0] == 404
+    assert say(invoiced, "void", AGAIN, reissue=True)[1]["reissued_as"] == f"{NOVEMBER}-3"
+    invoiced.advance("2027-01-01T01:00:00Z")
+    assert asked(invoiced) == 11.5 + 1
+
+
+def test_what_later_invoices_asked_for_a_forgiven_period_is_not_asked_twice_after_all(invoiced: Street) -> None:
+    invoiced.post(used("late", 1, value="8"))
+    invoiced.flow()
+    invoiced.advance("2027-01-01T01:00:00Z")  # December carries four dollars for November
+    say(invoiced, "void")
+    invoiced.advance("2027-01-02T00:00:00Z")
+    say(invoiced, "void", reissue=True)
+    invoiced.advance("2027-02-01T01:00:00Z")
+    assert asked(invoiced) == 14 + 1
+
+
+@pytest.mark.parametrize("answer_lost", [False, True])
+def test_a_crash_while_a_forgiven_period_is_invoiced_after_all_leaves_it_done_or_to_be_done_again(
+    invoiced: Street, answer_lost: bool
+) -> None:
+    say(invoiced, "void")
+    invoiced.answer_lost = answer_lost
+    for writes in range(9):
+        invoiced.writes_left = writes
+        status, _ = say(invoiced, "void", reissue=True)
+        invoiced.writes_left = None
+        if status == 200:
+            break
+    assert shown(invoiced)["reissued_as"] == AGAIN
+    invoiced.advance("2026-12-02T00:00:00Z")
+    assert [shown(invoiced, AGAIN)[name] for name in ("number", "subtotal")] == ["TX-000002", "10"]
+    assert balance(invoiced) == ledger_sum(invoiced)
+
+
+@pytest.mark.parametrize(("mark", "news"), [("mark_paid", 1), ("mark_uncollectible", 0)])
+def test_a_mark_holds_though_somebody_else_moves_the_invoice_meanwhile(
+    invoiced: Street, monkeypatch: pytest.MonkeyPatch, mark: str, news: int
+) -> None:
+    move, moves = invoiced.invoices.move, count()
+
+    def raced(before: Any, after: Any, told: Any, now: int) -> None:
+        if next(moves) == 0:
+            move(before, moved(before, "past_due", now), [], now)
+        move(before, after, told, now)
+
+    monkeypatch.setattr(invoiced.invoices, "move", raced)
+    status, answer = say(invoiced, mark)
+    assert (status, answer["status"]) == (200, mark.removeprefix("mark_"))
+    invoiced.flow()
+    assert len(invoiced.announced("invoice.paid")) == news
+
+
+def test_a_mark_that_a_move_meanwhile_forbids_is_a_conflict_and_one_that_is_never_got_in_is_told(
+    invoiced: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = invoiced.invoices.move
+
+    def raced(before: Any, _after: Any, _told: Any, now: int) -> None:
+        move(before, moved(before, "paid", now), [], now)
+        raise ConditionFailed("raced")
+
+    monkeypatch.setattr(invoiced.invoices, "move", raced)
+    assert say(invoiced, "mark_uncollectible")[1]["code"] == "invoice_status"
+    assert shown(invoiced)["status"] == "paid"
+    monkeypatch.setattr(invoiced.invoices, "move", Mock(side_effect=ConditionFailed("raced")))
+    invoiced.advance("2027-01-01T01:00:00Z")
+    assert say(invoiced, "mark_paid", DECEMBER)[0] == 503
 
 
 def test_late_usage_counts_while_an_earlier_period_waits_to_be_invoiced_anew(invoiced: Street) -> None:

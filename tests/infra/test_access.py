@@ -74,6 +74,7 @@ MAY: dict[str, dict[str, set[str]]] = {
     "notify": {"Ledger": {"GetItem", "Query", "PutItem"}, **SECRET, "Notify": SEND | RECEIVE},
     "api": {
         **WALLETS,
+        **DUE,
         "Catalog": READ | {"PutItem", "DeleteItem"},
         "Ledger": SETTLE | {"DeleteItem"},
         "Events": {"Query"},

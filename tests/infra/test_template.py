@@ -115,9 +115,11 @@ def test_every_dead_letter_every_lag_and_every_error_raises_an_alarm(service: Te
     assert by_metric["WebhooksFailed"] == {label([{"Name": "service", "Value": "notify"}])}
     [parked] = [alarm for alarm in alarms.values() if "Metrics" in alarm]
     metrics = [entry["MetricStat"]["Metric"] for entry in parked["Metrics"] if "MetricStat" in entry]
-    services = {metric["Dimensions"][0]["Value"] for metric in metrics}
-    assert {metric["MetricName"] for metric in metrics} == {"ParkedRecords"}
-    assert services == {"pair", "aggregate", "rate", "top_up", "invoice", "collect", "notify"}
+    counted = {(metric["MetricName"], metric["Dimensions"][0]["Value"]) for metric in metrics}
+    parking = {"pair", "aggregate", "rate", "top_up", "invoice", "collect", "notify"}
+    assert counted == {("ParkedRecords", each) for each in parking} | {
+        ("UnreadableCustomers", each) for each in ("ingest", "api")
+    }
     assert all(alarm["AlarmActions"] for alarm in alarms.values())
 
 

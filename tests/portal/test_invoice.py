@@ -225,3 +225,12 @@ def test_it_asks_for_nothing_and_is_closed_and_escaped() -> None:
 )
 def test_a_period_is_told_by_its_first_and_its_last_day(start: str, end: str, zone: str, days: tuple[str, str]) -> None:
     assert stretch(start, end, zone) == days
+
+
+def test_numbers_in_an_address_are_written_and_what_is_only_yes_or_no_is_not() -> None:
+    address = {"line1": ["Road", 1], "floor": 0, "lot": 1.0, "private": True, "hidden": False}
+    told = render(invoice(bill_to={"address": address}))
+    for written in (">Road 1<", ">0<", ">1.0<"):
+        assert written in told
+    assert "True" not in told
+    assert "False" not in told

@@ -18,7 +18,6 @@ _WRITTEN_LONGER = 14 * DAY
 """How long beyond `accept_past` a window may be written (law 4.8)."""
 _HOURS_OF_A_CALL = 10
 _DAYS_UNDER_WAY = 50
-_PAGE_OF_CUSTOMERS = 100
 _PATIENCE_SECONDS = 120.0
 _PAUSE_SECONDS = 1.0
 
@@ -155,9 +154,7 @@ class Replay:
             names = list(self._asked.customers)
             yield from names[names.index(after) + 1 if after else 0 :]
             return
-        while page := self._place.catalog.customers(after, _PAGE_OF_CUSTOMERS):
-            yield from (account.customer.id for account in page)
-            after = page[-1].customer.id
+        yield from (name for name, _ in self._place.catalog.customers(after))
 
     def _seen(self, customer: str, day: int, *, is_last: bool) -> _Day:
         """What there is of a day, before anything is done about it."""

@@ -58,6 +58,45 @@ def package(size: str, price: str) -> Json:
     return {"model": "package", "size": size, "package_price": price}
 
 
+@reads("killbill-top-tier-blocks")
+def _blocks(given: Json, expected: Json) -> None:
+    """Every block that is begun is a step, at the price of the tier that all of it falls in."""
+    steps, reached = [], 0
+    for tier in given["blocks"]:
+        size, end = int(tier["block_size"]), reached + int(tier["block_size"]) * int(tier["max_blocks"])
+        end = end if tier is not given["blocks"][-1] else max(map(int, given["quantities"]))
+        first = reached // size + 1  # all of it is counted in blocks of the tier
+        fees = {count * size: text(count * Decimal(tier["price_per_block"])) for count in range(first, end // size + 1)}
+        steps += [{"up_to": str(up_to), "flat_fee": fee} for up_to, fee in fees.items()]
+        reached = end
+    price = tiered("stairstep", steps)
+    assert [exact(price, each) for each in given["quantities"]] == [text(Decimal(each)) for each in expected["totals"]]
+
+
+@reads("openmeter-convert-round-tiers")
+def _units_begun(given: Json, expected: Json) -> None:
+    """A unit that is rounded up is a tier with a fee for being entered."""
+    bound = int(given["tiers"][0]["up_to"])
+    prices = [given["tiers"][0 if unit <= bound else 1]["unit_price"] for unit in range(1, 20)]
+    tiers = [{"up_to": str(unit), "flat_fee": price} for unit, price in enumerate(prices, 1)]
+    item_ = item("i", tiered("graduated", tiers), divide_by=given["divide_by"])
+    (line,) = bill(item_, usage=[used(given["raw_quantity"])])
+    fees = [Decimal(step["amount"] or 0) for step in line.tiers]
+    assert len(fees) == int(expected["billed_units"])
+    assert [text(sum(fees[:bound], Decimal(0))), text(sum(fees[bound:], Decimal(0)))] == expected["lines"]
+
+
+@reads("openmeter-convert-round-discount")
+def _units_begun_less_what_is_free(given: Json, expected: Json) -> None:
+    """Likewise: of the first unit that is begun a part is free."""
+    price, free = Decimal(given["unit_price"]), Decimal(given["free_units"])
+    fees = [price * (1 - free), *[price] * 9]
+    tiers = [{"up_to": str(unit), "flat_fee": text(fee)} for unit, fee in enumerate(fees, 1)]
+    item_ = item("i", tiered("graduated", tiers), divide_by=given["divide_by"])
+    (line,) = bill(item_, usage=[used(given["raw_quantity"])])
+    assert (text(line.amount), text(line.amount / price)) == (expected["amount"], expected["billed_units"])
+
+
 @reads("stripe-transform-minutes-to-hours", "stripe-transform-per-5-users")
 def _transformed(given: Json, expected: Json) -> None:
     price = package(given["divide_by"], given["unit_price"])
@@ -109,6 +148,28 @@ def _per_unit(given: Json, expected: Json) -> None:
 def _percentage(given: Json, expected: Json) -> None:
     price = {"model": "percentage", "rate": given["rate_pct"], "fixed_fee": given["fixed_fee_per_event"]}
     assert exact(price, sum(map(Decimal, given["events"]), Decimal(0)), len(given["events"])) == expected["charge"]
+
+
+@reads("lago-percentage-minmax-free3-10000")
+def _clamped_beyond_what_is_free(given: Json, expected: Json) -> None:
+    """Both limits are reached within the third event: what is beyond the free amount is rated, and clamped."""
+    price = {"model": "percentage", "rate": given["rate_pct"], "fixed_fee": given["fixed_fee_per_event"]}
+    price |= {"minimum": given["per_event_min"], "maximum": given["per_event_max"]}
+    events = given["events"]
+    assert len(events) == int(given["free_events"])
+    usage = [used(sum(map(Decimal, events), Decimal(0)), len(events))]
+    (line,) = bill(item("i", price, included=given["free_amount"]), usage=usage)
+    assert text(line.amount_exact) == expected["charge"]
+
+
+@reads("lago-percentage-scn-minmax-3")
+def _clamped_one_by_one(given: Json, expected: Json) -> None:
+    """Each event is a combination of its own, and so a line that is clamped."""
+    price = {"model": "percentage", "rate": given["rate_pct"], "fixed_fee": given["fixed_fee_per_event"]}
+    price |= {"minimum": given["per_event_min"], "maximum": given["per_event_max"]}
+    matrix = {"model": "matrix", "by": ["event"], "prices": [{"when": {}, "price": price}]}
+    usage = [used(value, event=str(place)) for place, value in enumerate(given["events"])]
+    assert subtotal(bill(item("i", matrix), usage=usage)) == Decimal(expected["charge"])
 
 
 @reads("openmeter-dynamic-multiplier")

@@ -1,5 +1,7 @@
 """Credits: units of credit are dollars, and one of usage costs one."""
 
+from collections import defaultdict
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -68,3 +70,47 @@ def _oldest_first(given: Json, expected: Json) -> None:
     ]
     told = wallet({"grants": grants, "usage": given["invoices"][0], "currency": given["currency"]})
     assert {each["id"]: each["remaining"] for each in told["credits"]} == expected["remaining"]
+
+
+def refilled(grant: Json, start: datetime, until: datetime) -> list[Json]:
+    """The credits of a grant: of one that is filled up again and again each filling is one, and ends with the next."""
+    begins, ends = datetime.fromisoformat(grant["eff"]), datetime.fromisoformat(grant["exp"])
+    if "every" not in grant:
+        # What a snapshot says was left of it; of one that begins later all of it is still there.
+        left = grant.get("bal") if begins < start else None
+        return [{**grant, "amount": left or grant["amount"]}]
+    step, at = timedelta(days=int(grant["every"])), datetime.fromisoformat(grant["anchor"])
+    while at <= begins:
+        at += step
+    fillings: list[Json] = []
+    while begins <= until and begins < ends:
+        name = f"{grant['id']}:{len(fillings)}"
+        fillings.append({**grant, "id": name, "eff": begins.isoformat(), "exp": min(at, ends).isoformat()})
+        begins, at = at, at + step
+    return fillings
+
+
+def left_by_grant(told: Json) -> Json:
+    """What is left of each grant that was begun, whatever credits it was made of."""
+    found: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for each in told["credits"]:
+        found[each["id"].partition(":")[0]] += Decimal(each["remaining"])
+    return {name: text(left) for name, left in found.items()}
+
+
+@reads(
+    *("om-recurring-daily", "om-late-recurring-after-refill", "om-late-recurring-before-refill", "om-no-double-refill")
+)
+def _refilled(given: Json, expected: Json) -> None:
+    start, until = datetime.fromisoformat(given["start"]), datetime.fromisoformat(given["until"])
+    grants = [credit for grant in given["grants"] for credit in refilled(grant, start, until)]
+    assert left_by_grant(wallet({**given, "grants": grants})) == expected["balances"]
+
+
+@reads("om-reset-max-rollover")
+def _rolled_over(given: Json, expected: Json) -> None:
+    """Of a grant of which so much at most outlives a reset the rest is a credit that ends with it, and burns first."""
+    (grant,), (reset,) = given["grants"], given["resets"]
+    rest = text(Decimal(grant["amount"]) - Decimal(grant["max"]))
+    grants = [{**grant, "amount": grant["max"]}, {**grant, "id": f"{grant['id']}:rest", "amount": rest, "exp": reset}]
+    assert left_by_grant(wallet({**given, "grants": grants})) == expected["balances"]
