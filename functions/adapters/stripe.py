@@ -141,6 +141,7 @@ def _translated(error: stripe.StripeError) -> TaximeterError:
         return Unavailable(detail, "stripe_busy")
     # A key that was used for something else: somebody calls for the same thing, or did. Ask what became of it.
     taken = isinstance(error, stripe.IdempotencyError)
-    if status is None or status in (401, 409) or status >= 500 or taken:
+    # A key that may not do this is the operator's to put right, and nothing that a customer did.
+    if status is None or status in (401, 403, 409) or status >= 500 or taken:
         return Unavailable(detail, "stripe_unavailable")
     return Conflict(detail, "stripe_refused")

@@ -40,11 +40,12 @@ def test_a_key_that_was_replaced_is_read_anew_once(stripe_stand_in: InProcess) -
         ({"drop": True}, "stripe_unavailable"),
         ({"drop": True, "processed": True}, "stripe_unavailable"),
         ({"status": 500}, "stripe_unavailable"),
+        ({"status": 403}, "stripe_unavailable"),
         ({"status": 409}, "stripe_unavailable"),
         ({"status": 429}, "stripe_busy"),
         ({"delay_seconds": 30}, "stripe_unavailable"),
     ],
-    ids=["lost before", "lost after", "500", "409", "429", "slow"],
+    ids=["lost before", "lost after", "500", "403", "409", "429", "slow"],
 )
 def test_an_answer_that_does_not_come_is_unknown(stripe_stand_in: InProcess, fault: dict[str, Any], code: str) -> None:
     stripe_stand_in.control("faults", fault)

@@ -115,7 +115,27 @@ def test_what_is_ended_though_the_answer_to_that_is_lost_was_not_declined(
         street.now += MINUTE
     street.flow()
     assert attempts(street)[-1] == ("canceled", "canceled" if why == "a person" else "stripe_unavailable")
+    (*_, first) = street.does("GET", "/v1/customers/acme/top_ups")["rows"]
+    assert stand_in.stripe.payment_intents.retrieve(first["payment_intent"]).status == "canceled"
     assert street.announced("top_up.failed") == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_may_not_do_this_is_no_decline_and_an_operator_is_told_who_waits(
+    street: Street, stand_in: InProcess, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    below(street, stand_in, "pm_card_visa")
+    stand_in.control("faults", {"path": "*", "status": status, "times": 1000})
+    for _ in range(10):
+        street.deliver("TOP_UP")
+        street.now += 15 * MINUTE
+    assert "MessagesWaiting" not in capsys.readouterr().out
+    street.deliver("TOP_UP")
+    assert '"MessagesWaiting":[1.0]' in capsys.readouterr().out
+    assert attempts(street) == [("requested", None)]
+    stand_in.control("faults", method="DELETE")
+    street.deliver("TOP_UP")
+    assert attempts(street) == [("succeeded", None)]
 
 
 @pytest.mark.parametrize("card", ["pm_card_visa", NEEDS_A_PERSON])
