@@ -198,10 +198,11 @@ class Attempting:
         after = moved(known, state, self._now, reason=reason)
 
         def change(view: View) -> tuple[Wallet, list[Put]] | None:
+            credited = state == "succeeded" and self._live.ledger.grant_of(after.customer, str(after.payment_intent))
             current = self._live.attempts.find(before.customer, before.id)
             if current != before:
                 return None  # another run has ended or moved it
-            return _ended(view, before, after)
+            return _ended(view, before, after, credited=bool(credited))
 
         settle_customer(before.customer, self._live, self._now, change)
         return self._live.attempts.find(before.customer, before.id)
@@ -227,8 +228,11 @@ def _asked(attempt: Attempt) -> Asked:
     )
 
 
-def _ended(view: View, before: Attempt, after: Attempt) -> tuple[Wallet, list[Put]]:
-    """The wallet after an attempt has ended, and what is written with it."""
+def _ended(view: View, before: Attempt, after: Attempt, *, credited: bool) -> tuple[Wallet, list[Put]]:
+    """The wallet after an attempt has ended, and what is written with it.
+
+    It may be `credited` while the attempt is open: by a person, who has granted a credit with the payment's id.
+    """
     customer, known = view.account.customer, view.wallet.top_ups
     wallet = replace(view.wallet, top_ups=finished(known, after, customer))
     puts = [attempt_put(before, after)]
@@ -236,7 +240,7 @@ def _ended(view: View, before: Attempt, after: Attempt) -> tuple[Wallet, list[Pu
         request = CreditRequest.model_validate(
             {"id": after.payment_intent, "amount": text(after.amount), "kind": "paid", "reference": after.id}
         )
-        if view.live.ledger.grant_of(after.customer, request.id) is None:  # nobody has credited it by hand
+        if not credited:
             wallet = grant(wallet, request, view.now)
             puts.append(grant_put(after.customer, wallet.credits[-1], request))
     # Of several declines in a row the customer is told once; one that was asked to pay in person was told then, and
