@@ -8,7 +8,6 @@ charge at the most, and one credit for it.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from decimal import Inexact
 from typing import Any
 
 from adapters.attempts import attempt_put
@@ -16,7 +15,7 @@ from adapters.items import Put
 from adapters.ledger import grant_put
 from adapters.outbox import outbox_item
 from adapters.payments import Asked, Payment
-from adapters.stripe import in_minor_units
+from adapters.stripe import in_minor_units, is_chargeable
 from adapters.stripe_pages import Page
 from billing.attempts import PATIENCE, Attempt, State, moved
 from billing.credits import CreditRequest
@@ -91,9 +90,7 @@ class Attempting:
         method = self._live.stripe_customers.default_method(holder) if holder else None
         if method is None:
             return self._end(attempt, "failed", "no_payment_method")
-        try:
-            in_minor_units(attempt.charged, attempt.currency)
-        except Inexact:
+        if not is_chargeable(attempt.charged, attempt.currency):
             return self._end(attempt, "failed", "amount_not_chargeable")
         known = {"card_holder": holder, "payment_method": method, "deployment": self._live.deployment_id}
         return self._move(attempt, "creating", **known)
