@@ -2,16 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own name
+from botocore.exceptions import ClientError
 
 from adapters.items import Condition, ConditionFailed, Equals, Item, Key, Put, from_wire, integer, string, to_wire
-from metering.errors import Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,10 +19,6 @@ _READ_BATCH = 100
 _MOST_BYTES_OF_PK, _MOST_BYTES_OF_SK = 2048, 1024
 _CONFLICTS = {"ConditionalCheckFailedException", "TransactionConflictException"}
 _CANCELLED = {"ConditionalCheckFailed", "TransactionConflict"}
-_BUSY = {
-    *("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"),
-    *("InternalServerError", "ServiceUnavailable"),
-}
 
 
 @cache
@@ -195,19 +189,6 @@ def _expression(condition: Condition | None) -> dict[str, Any]:
             }
         case _:
             return {"ConditionExpression": "attribute_not_exists(pk)"}
-
-
-@contextmanager
-def available() -> Iterator[None]:
-    """Turn a table that is too busy, or does not answer, into Unavailable: who asks may ask again."""
-    try:
-        yield
-    except (ConnectionError, HTTPClientError) as error:
-        raise Unavailable("a table does not answer: send it again") from error
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _BUSY:
-            raise
-        raise Unavailable("a table is too busy: send it again") from error
 
 
 class _conditions:  # noqa: N801 - reads as a phrase: with _conditions():

@@ -13,7 +13,11 @@ from typing import Literal
 from adapters.windows import Window
 from metering.minutes import Minutes
 from metering.sessions import Session
+from metering.times import DAY, hour_name
 from metering.window_items import unpack_minutes, unpack_sessions
+
+LAST = "\U0010ffff"
+"""Behind every sort key that begins with what stands before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +91,22 @@ def sessions_of(windows: Iterable[Window]) -> list[Session]:
         Unreadable: one is damaged.
     """
     return [session for window in windows for part in window.parts for session in unpack_sessions(part)]
+
+
+def last_key_before(end: int) -> str:
+    """The last sort key of the hours before an instant."""
+    return f"hour#{hour_name(end - 1)}#{LAST}"
+
+
+def stretches(start: int, end: int | None, days: Sequence[int]) -> list[tuple[str, str]]:
+    """The sort keys between which the hours stand that some days leave, then those of the running sessions."""
+    keys = []
+    for day in days:
+        if start < day:
+            keys.append((f"hour#{hour_name(start)}#", last_key_before(day)))
+        start = day + DAY
+    if end is None:
+        return [*keys, (f"hour#{hour_name(start)}#", f"open#{LAST}")]
+    if start < end:
+        keys.append((f"hour#{hour_name(start)}#", last_key_before(end)))
+    return [*keys, ("open#", f"open#{LAST}")]

@@ -112,7 +112,7 @@ class Ledger:
         `finished` are hours that settling finished and nobody stored; `page` is how many are read at once, if few.
         """
         entries = [entry for _, several in sorted((finished or {}).items()) for entry in several]
-        entries += wallet.entries
+        entries += wallet.moves
         yield from (entry.as_json() for entry in reversed(entries) if until is None or entry.at < until)
         running = {hour_name(entry.at) for entry in entries}
         last = f"entries#{'~' if until is None else hour_name(until - 1)}"
@@ -141,14 +141,14 @@ class Ledger:
     def is_touched(self, customer: str) -> bool:
         """Whether there is a credit, a charge, a ledger entry or an invoice of this customer."""
         wallet = self.wallet(customer)
-        if wallet and (wallet.credits or wallet.entries or any(period.owed for period in wallet.periods)):
+        if wallet and (wallet.credits or wallet.moves or any(period.owed for period in wallet.periods)):
             return True
         return self._has(customer, "credit#", "entries#", "invoice#", "period#", "attempt#")
 
     def is_funded(self, customer: str) -> bool:
         """Whether there is a credit or a top-up of this customer, or an entry in its ledger."""
         wallet = self.wallet(customer)
-        return bool(wallet and wallet.entries) or self._has(customer, "credit#", "entries#", "attempt#")
+        return bool(wallet and wallet.moves) or self._has(customer, "credit#", "entries#", "attempt#")
 
     def _has(self, customer: str, *kinds: str) -> bool:
         return any(next(self._table.query(customer, kind, f"{kind}\U0010ffff"), None) for kind in kinds)

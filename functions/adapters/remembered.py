@@ -10,15 +10,28 @@ from metering.meters import Meter
 
 
 class Remembered:
-    """What is unknown is looked up each time, so that a new meter or customer is known at once."""
+    """What is unknown is looked up each time, so that a new meter or customer is known at once.
+
+    Args:
+        catalog: what is remembered of.
+        life_seconds: for how long.
+        monotonic: seconds.
+        epoch: which hour the furthest event that is taken falls into; meters are not remembered from one to the next,
+            so that no event of an hour is folded by what was known before any could come (law 4.9).
+    """
 
     def __init__(
-        self, catalog: Catalog, life_seconds: int = 30, monotonic: Callable[[], float] = time.monotonic
+        self,
+        catalog: Catalog,
+        life_seconds: int = 30,
+        monotonic: Callable[[], float] = time.monotonic,
+        epoch: Callable[[], int] = lambda: 0,
     ) -> None:
         self.catalog = catalog
         self._life = life_seconds
         self._monotonic = monotonic
-        self._meters: tuple[float, dict[str, Meter]] = (0.0, {})
+        self._epoch = epoch
+        self._meters: tuple[float, int, dict[str, Meter]] = (0.0, 0, {})
         self._accounts: dict[str, tuple[float, Account]] = {}
         self._used: set[str] = set()
         self._plans: dict[tuple[str, int], Plan] = {}
@@ -26,10 +39,11 @@ class Remembered:
 
     def meters(self, wanted: Iterable[str]) -> dict[str, Meter]:
         """All meters; read again when they are old or one of those wanted is missing."""
-        until, meters = self._meters
-        if self._monotonic() >= until or not meters.keys() >= set(wanted):
+        until, known_in, meters = self._meters
+        epoch = self._epoch()
+        if epoch != known_in or self._monotonic() >= until or not meters.keys() >= set(wanted):
             meters = self.catalog.meters()
-            self._meters = (self._monotonic() + self._life, meters)
+            self._meters = (self._monotonic() + self._life, epoch, meters)
         return meters
 
     def accounts(self, wanted: Iterable[str]) -> dict[str, Account | Damaged]:

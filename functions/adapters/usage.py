@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-from adapters.hours import Hour, Stored, sessions_of
+from adapters.hours import LAST, Hour, Stored, last_key_before, sessions_of, stretches
 from adapters.items import Absent, ConditionFailed, Item, Put, Table, string
 from adapters.windows import Window, read_window, read_windows, write_window
 from metering.errors import TooLarge
@@ -35,7 +35,6 @@ MOST_SLOTS = 500_000
 """Of an hour, each a combination of dimensions in a quarter of an hour: what fits into aggregate's memory."""
 
 _TOMBSTONE_LIFE = 2 * DAY
-_LAST = "\U0010ffff"
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class Usage:
         """
         first = hour.minute_sort("")
         whole: dict[Slot, Tally] = {}
-        for window in read_windows(self._table, hour.customer, first, f"{first}{_LAST}"):
+        for window in read_windows(self._table, hour.customer, first, f"{first}{LAST}"):
             for part in window.parts:
                 add_slots(whole, unpack_slots(part))
                 if len(whole) > MOST_SLOTS:
@@ -167,19 +166,20 @@ class Usage:
             return until is not None and start <= day <= until - DAY and day not in cut_days
 
         days = self._closed_days(customer, start, until, may_be_whole)
+        shared: dict[str, str] = {}
         slots: defaultdict[str, list[Slots]] = defaultdict(list)
         for windows in days.values():
             for window in windows:
-                slots[_meter(window)] += map(unpack_slots, window.parts)
+                slots[_meter(window)].append(_unpacked(window, shared))
         touched: set[int] = set()
         running: defaultdict[str, list[Session]] = defaultdict(list)
-        for first, last in _stretches(floor(start, HOUR), end, sorted(days)):
+        for first, last in stretches(floor(start, HOUR), end, sorted(days)):
             for window in read_windows(self._table, customer, first, last):
                 grain, hour, meter = window.sort.split("#", 2)
                 if grain == "open":
                     running[meter] += sessions_of([window])
                 else:
-                    slots[meter] += map(unpack_slots, window.parts)
+                    slots[meter].append(_unpacked(window, shared))
                     touched.add(floor(hour_of_name(hour), DAY))
         unclosed = tuple(filter(may_be_whole, sorted(touched)))
         return Measured({meter: merge(*several) for meter, several in slots.items()}, dict(running), unclosed)
@@ -229,9 +229,9 @@ class Usage:
     def _refresh_day(self, customer: str, day: int, *, late: bool) -> bool:
         """Merge a day anew from its hours; says whether nobody else did meanwhile."""
         first, first_hour = f"day#{_day(day)}#", f"hour#{_day(day)}T"
-        days = {window.sort: window for window in read_windows(self._table, customer, first, f"{first}{_LAST}")}
+        days = {window.sort: window for window in read_windows(self._table, customer, first, f"{first}{LAST}")}
         hours: defaultdict[str, list[Slots]] = defaultdict(list)
-        for window in read_windows(self._table, customer, first_hour, f"{first_hour}{_LAST}"):
+        for window in read_windows(self._table, customer, first_hour, f"{first_hour}{LAST}"):
             hours[f"{first}{_meter(window)}"] += map(unpack_slots, window.parts)
         try:
             for sort, slots in hours.items():
@@ -242,21 +242,39 @@ class Usage:
             return False
         return True
 
+    def running(self, customer: str) -> dict[str, list[Session]]:
+        """The running sessions, by meter."""
+        found: defaultdict[str, list[Session]] = defaultdict(list)
+        for window in read_windows(self._table, customer, "open#", f"open#{LAST}"):
+            found[_meter(window)] += sessions_of([window])
+        return dict(found)
+
     def open_sessions(self, customer: str, meter: str) -> list[Session]:
         """The running sessions of one meter."""
-        windows = read_windows(self._table, customer, "open#", f"open#{_LAST}")
-        return sessions_of(window for window in windows if _meter(window) == meter)
+        return self.running(customer).get(meter, [])
+
+    def addressed(self, customer: str, start: int, end: int) -> dict[int, set[str]]:
+        """The hours in [start, end) to which anything is addressed, newest first, each with its meters."""
+        first, last = f"hour#{hour_name(start)}#", last_key_before(max(start + 1, end))
+        found: defaultdict[int, set[str]] = defaultdict(set)
+        for item in self._table.query(customer, first, last, newest_first=True):
+            if item["kind"] == "window":
+                _, hour, meter = string(item, "sk").split("#")
+                found[hour_of_name(hour)].add(meter)
+        return dict(found)
 
     def hours(self, customer: str, meter: str, start: int, end: int) -> list[int]:
         """The hours in [start, end) to which anything of a meter is addressed, newest first."""
-        first, last = f"hour#{hour_name(start)}#", _hour_end(max(start + 1, end))
-        items = self._table.query(customer, first, last, newest_first=True)
-        heads = [string(item, "sk").split("#") for item in items if item["kind"] == "window"]
-        return [hour_of_name(hour) for _, hour, named in heads if named == meter]
+        return [hour for hour, meters in self.addressed(customer, start, end).items() if meter in meters]
 
     def has_any(self, customer: str) -> bool:
         """Whether anything was ever measured of a customer."""
         return next(self._table.query(customer), None) is not None
+
+
+def _unpacked(window: Window, shared: dict[str, str]) -> Slots:
+    """A window put together before the next one is read, so that of a large one no more is held than what it is."""
+    return merge(*(unpack_slots(part, shared) for part in window.parts))
 
 
 def _packed(usage: Slots | Minutes, count: int) -> list[bytes]:
@@ -269,22 +287,3 @@ def _meter(window: Window) -> str:
 
 def _day(instant: int) -> str:
     return format_time(floor(instant, DAY))[:10]
-
-
-def _hour_end(end: int) -> str:
-    """The last sort key of the hours before an instant."""
-    return f"hour#{hour_name(end - 1)}#{_LAST}"
-
-
-def _stretches(start: int, end: int | None, days: Sequence[int]) -> list[tuple[str, str]]:
-    """The sort keys between which the hours stand that the days leave, then those of the running sessions."""
-    keys = []
-    for day in days:
-        if start < day:
-            keys.append((f"hour#{hour_name(start)}#", _hour_end(day)))
-        start = day + DAY
-    if end is None:
-        return [*keys, (f"hour#{hour_name(start)}#", f"open#{_LAST}")]
-    if start < end:
-        keys.append((f"hour#{hour_name(start)}#", _hour_end(end)))
-    return [*keys, ("open#", f"open#{_LAST}")]

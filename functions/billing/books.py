@@ -88,7 +88,7 @@ class Books:
         self._entries = entries[len(done) :]
         self._carried += sum((entry.amount for entry in done), Decimal(0))
         hours: dict[int, tuple[Entry, ...]] = {}
-        for entry in done:
+        for entry in (each for each in done if each.amount):
             hour = floor(entry.at, HOUR)
             hours[hour] = (*hours.get(hour, ()), entry)
         return hours
@@ -111,11 +111,15 @@ class Books:
         )
 
     def _with_balances(self) -> list[Entry]:
+        """The entries in their order, each with the balance after it.
+
+        What came to nothing keeps its place for its hour: if it comes to something again it stands where it would if
+        nobody had looked meanwhile.
+        """
         after, entries = self._carried, []
         for entry in self._entries:
             after += entry.amount
-            if entry.amount:
-                entries.append(replace(entry, balance_after=after))
+            entries.append(replace(entry, balance_after=after))
         return entries
 
     def _payers(self, start: int) -> list[Credit]:

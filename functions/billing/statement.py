@@ -44,9 +44,9 @@ class Row:
     moved: dict[EntryKind, Decimal] = field(default_factory=dict)
 
     @property
-    def place(self) -> list[Any]:
-        """What orders the rows, as JSON: the newest window first, then by credit and period."""
-        return [-self.window.start, self.credit or "", -1 if self.period is None else self.period]
+    def place(self) -> tuple[int, str, int]:
+        """What orders the rows: the newest window first, then by credit and period."""
+        return -self.window.start, self.credit or "", -1 if self.period is None else self.period
 
     def as_json(self) -> dict[str, Any]:
         """The row as the API lists it; `amount` is signed and sums to the balance."""

@@ -4,7 +4,6 @@ Law 5.4: nothing here is counted up or down by events. A wallet is a value; `set
 from what is owed now, and everything that changes a balance leaves an entry, so a balance is the sum of entries.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -168,7 +167,7 @@ class Wallet:
         opened_until: where the next period begins; None before the first has closed.
         debts: of concluded periods (`prepaid_only`).
         adjustments: of concluded periods, for the next invoice: that of the oldest open period.
-        entries: of the running clock hour.
+        entries: of the running clock hour, those that came to nothing among them (`moves`).
         fired: alerts that have fired and not armed again.
         funded: whether a credit has ever begun: until then, balance alerts are silent.
         top_ups: the open attempt, the cool-off and what counts against the caps.
@@ -188,6 +187,11 @@ class Wallet:
     funded: bool = False
     top_ups: TopUps = NO_TOP_UPS
     version: int = 0
+
+    @property
+    def moves(self) -> tuple[Entry, ...]:
+        """The entries of the running clock hour that move the balance."""
+        return tuple(entry for entry in self.entries if entry.amount)
 
     @property
     def running(self) -> OpenPeriod | None:
@@ -291,9 +295,5 @@ def conclude(wallet: Wallet, start: int) -> tuple[Wallet, OpenPeriod]:
         raise Conflict("the period has not ended", "period_open")
     debts = (*wallet.debts, Debt(start, found.debt)) if found.debt else wallet.debts
     adjustments = () if found is wallet.periods[0] else wallet.adjustments
-    periods = _without(wallet.periods, found)
+    periods = tuple(period for period in wallet.periods if period is not found)
     return replace(wallet, periods=periods, debts=debts, adjustments=adjustments), found
-
-
-def _without(periods: Iterable[OpenPeriod], gone: OpenPeriod) -> tuple[OpenPeriod, ...]:
-    return tuple(period for period in periods if period.start != gone.start)

@@ -20,8 +20,8 @@ from metering.times import HOUR, MINUTE, QUARTER, SECOND, floor
 
 # What of a meter decides quantities, and so is fixed once it has events; dimensions may be added.
 _FIXED = ("aggregation", "unique_by", "session", "weight", "round_up", "minimum", "max_duration")
-# How long a function remembers a meter at the most.
-_REMEMBERED = 30 * SECOND
+# How much later than the clock says a meter may be written: the time that it takes, and what clocks differ.
+_WRITTEN_WITHIN = 10 * SECOND
 
 
 @router.get("/v1/meters")
@@ -69,9 +69,9 @@ def put_meter(key: str) -> Response[str]:
 def _notice(live: Live) -> int:
     """The next full hour of which no event can have been folded: at least five minutes ahead (law 4.9).
 
-    An event may be ahead of the clock, and a function may still remember the meter as it was.
+    An event may be ahead of the clock; meters are read anew once one of the hour may come (`adapters.remembered`).
     """
-    ahead = max(5 * MINUTE, live.acceptance.future + _REMEMBERED)
+    ahead = max(5 * MINUTE, live.acceptance.future + _WRITTEN_WITHIN)
     return -(-(live.clock() + ahead) // HOUR) * HOUR
 
 

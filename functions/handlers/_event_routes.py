@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
+from pydantic import TypeAdapter
 
 from handlers import _live
 from handlers._live import Live
 from handlers._minutes import fits
-from handlers._paging import page, place
+from handlers._paging import Instant, page, place
 from handlers._routes import Body, meter_named, needs, query_limit, query_time, query_where, required_query, router
 from metering.errors import Invalid
 from metering.events import Event
@@ -21,8 +22,10 @@ from metering.windows import Fact
 
 _MOST_SUPERSEDED = 20
 
-Place = tuple[int, str, str]
+Place = tuple[Instant, str, str]
 """What orders the rows: timestamp, resource (of edges) and id, greatest first."""
+
+_PLACE: TypeAdapter[Place] = TypeAdapter(Place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def get_events() -> Response[str]:
     end = end if until is None else min(end, until)
     if since is not None and until is not None and not since < until:
         raise Invalid("`from` must lie before `to`")
-    last: Place | None = tuple(place() or ()) or None
+    last = place(_PLACE)
     if last:
         end = min(end, last[0] + 1)
     asked = _Asked(customer, meter, start, end, query_where(), query_limit(), now, live)

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import get_args
+from typing import Annotated, get_args
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
+from pydantic import Field, TypeAdapter
 
 from adapters.periods import Place
+from adapters.shards import SHARDS
 from billing.invoices import Invoice, Status
 from handlers import _live
-from handlers._paging import not_ours, page, page_of_stream, place
+from handlers._paging import Instant, page, page_of_stream, place
 from handlers._routes import Body, needs, query, query_limit, router
 from handlers._settling import View, look, view_of
 from handlers.invoice import draft_of, is_due
@@ -17,6 +19,11 @@ from metering.errors import Fault, Invalid, NotFound, Unreadable
 
 # A draft takes the usage of its period to be read: a page holds no more of them, whatever its limit.
 _MOST_DRAFTS = 50
+# Where a page of each list ended: in the numbers under each prefix, and among the ended periods.
+_REACHED: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
+_DRAFT: TypeAdapter[tuple[int, int, str, str]] = TypeAdapter(
+    tuple[Annotated[int, Field(ge=0, lt=SHARDS)], Instant, str, str]
+)
 # Heads that are read at once, and for a page at the most.
 _AT_ONCE, _MOST_HEADS = 100, 2000
 
@@ -64,9 +71,7 @@ def _waiting(view: View) -> Iterator[Invoice]:
 
 
 def _numbered(status: str) -> Iterator[tuple[object, Body | None]]:
-    live, before = _live.live, place() or {}
-    if not isinstance(before, dict) or not all(isinstance(each, str) for each in before.values()):
-        raise not_ours()
+    live, before = _live.live, place(_REACHED) or {}
     at_once = _AT_ONCE if status else min(_AT_ONCE, query_limit() + 1)
     for reached, invoice in live.invoices.all(live.invoice_prefix, before, at_once):
         yield reached, _head(invoice) if not status or invoice.status == status else None
@@ -84,13 +89,8 @@ def _drafts() -> Iterator[tuple[object, Body | None]]:
 
 
 def _place_of_draft() -> Place | None:
-    match place():
-        case None:
-            return None
-        case [int() as shard, int() as due_at, str() as customer, str() as sort]:
-            return Place(shard, due_at, customer, sort)
-        case _:
-            raise not_ours()
+    after = place(_DRAFT)
+    return Place(*after) if after else None
 
 
 def _head(invoice: Invoice) -> Body:

@@ -39,7 +39,7 @@ from handlers._door import count, logger
 from metering.errors import Invalid
 from metering.events import Acceptance
 from metering.packing import digest
-from metering.times import parse_duration, parse_time
+from metering.times import HOUR, parse_duration, parse_time
 
 if TYPE_CHECKING:
     from adapters.payments import Payments
@@ -81,8 +81,8 @@ class Live:
 
     @cached_property
     def remembered(self) -> Remembered:
-        """What operators define, remembered for half a minute."""
-        return Remembered(self.catalog)
+        """What operators define, remembered for half a minute; meters not beyond the first event of another hour."""
+        return Remembered(self.catalog, epoch=lambda: (self.clock() + self.acceptance.future) // HOUR)
 
     @cached_property
     def keys(self) -> Keys:

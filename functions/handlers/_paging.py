@@ -6,22 +6,34 @@ A place is what orders the rows, never a count of them, so that rows which come 
 import base64
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
+from pydantic import Field, TypeAdapter
+from pydantic_core import from_json
 
 from handlers._routes import Body, query, query_all, query_limit, reply, request_path
 from metering.errors import Invalid
 from metering.packing import canonical, digest
+from metering.times import BEYOND
 
 # Lambda gives back at most 6 MB; a page ends before that, however large its rows are.
 _MOST_BYTES = 4 * 1024 * 1024
-# Nor does anybody wait for ever while rows are passed over.
-_MOST_LOOKED_AT = 2000
+# A page ends too when it has passed over so many rows that nobody asked for, before its time is up.
+_MOST_PASSED_OVER = 10_000
+
+Instant = Annotated[int, Field(ge=0, lt=BEYOND)]
+"""An instant in a place: whatever is computed from it can be written."""
+
+NAME: TypeAdapter[str] = TypeAdapter(str)
+"""A place that is the name of a row."""
+
+_TOKEN: TypeAdapter[tuple[str, Any]] = TypeAdapter(tuple[str, Any])
+_Place = TypeVar("_Place")
 
 
-def place() -> Any:  # noqa: ANN401 - whatever orders the rows of the list, as JSON
-    """The place after which the page begins; None for the first page.
+def place(shape: TypeAdapter[_Place]) -> _Place | None:
+    """The place after which the page begins, of the shape that the places of this list have; None for the first page.
 
     Raises:
         Invalid: this API did not give it for this list with these parameters.
@@ -30,16 +42,17 @@ def place() -> Any:  # noqa: ANN401 - whatever orders the rows of the list, as J
     if not given:
         return None
     try:
-        question, found = json.loads(base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)))
-    except (ValueError, TypeError):
-        question, found = None, None
+        question, found = _TOKEN.validate_python(from_json(base64.urlsafe_b64decode(given + "=" * (-len(given) % 4))))
+        after = shape.validate_python(found)
+    except ValueError:
+        raise not_given() from None
     if question != _question():
-        raise not_ours()
-    return found
+        raise not_given()
+    return after
 
 
-def not_ours() -> Invalid:
-    """What to raise for a `next` that is made up, or belongs to another list."""
+def not_given() -> Invalid:
+    """The error of a `next` that this API did not give for this list."""
     return Invalid("`next` is not one that this API gave for this list")
 
 
@@ -53,28 +66,33 @@ def _token(after: object) -> str:
 
 
 def page(
-    placed: Iterable[tuple[object, Body | None]], beside: Body | None = None, most_looked_at: int = _MOST_LOOKED_AT
+    placed: Iterable[tuple[object, Body | None]], beside: Body | None = None, most_looked_at: int | None = None
 ) -> Response[str]:
     """Answer the first `limit` of these rows, each with its place; no more of them are computed than needed.
 
-    `beside` is what else each page says. A row that is None is passed over; where `most_looked_at` rows were, the page
-    ends before its limit, with a `next` that leads on.
+    In place of a row that is not asked for there may be None: it is passed over. Where very many are, the page ends
+    before it is full, and the following one goes on from there; so it does after `most_looked_at`, where each row costs
+    much. `beside` is what else each page says.
     """
-    limit, size = query_limit(), 0
+    limit, size, passed_over = query_limit(), 0, 0
     rows: list[Body] = []
     after: object = None
     for looked_at, (where, row) in enumerate(placed):
         size += len(json.dumps(row)) if row else 0
-        if len(rows) == limit or (rows and size > _MOST_BYTES) or looked_at == most_looked_at:
+        is_full = row is not None and (len(rows) == limit or (bool(rows) and size > _MOST_BYTES))
+        if is_full or passed_over == _MOST_PASSED_OVER or looked_at == most_looked_at:
             return reply({**(beside or {}), "rows": rows, "next": _token(after)})
-        rows += [row] if row else []
+        if row:
+            rows.append(row)
+        else:
+            passed_over += 1
         after = where
     return reply({**(beside or {}), "rows": rows, "next": None})
 
 
 def page_of_all(rows: Iterable[Body], name: str) -> Response[str]:
     """A page of rows that are at hand as a whole, in the order of the attribute that names them."""
-    after = place()
+    after = place(NAME)
     named = {str(row[name]): row for row in rows}
     return page((key, named[key]) for key in sorted(named) if after is None or key > after)
 
@@ -90,8 +108,8 @@ def page_of_stream(
     Raises:
         Invalid: the row after which it begins is not among them any more.
     """
-    after = place()
+    after = place(NAME)
     rest = iter(rows)
     if after is not None and not any(row["id"] == after for row in rest):
-        raise not_ours()
+        raise not_given()
     return page(((row["id"], row) for row in rest if wanted(row)), beside)

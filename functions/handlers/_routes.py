@@ -156,9 +156,11 @@ def query_limit() -> int:
         Invalid: it is no such number.
     """
     given = query("limit", "100")
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:6]) <= _MOST_ROWS):
+    # Not a digit too many, of which Python would not read thousands.
+    limit = int(given) if given.isascii() and given.isdigit() and len(given) <= len(str(_MOST_ROWS)) else 0
+    if not 1 <= limit <= _MOST_ROWS:
         raise Invalid("`limit` must be from 1 to 1000")
-    return int(given)
+    return limit
 
 
 def meter_named(key: str) -> Meter:

@@ -1,17 +1,18 @@
 """GET /v1/sessions: what ran, from when to when. Contract: api.md, Reading and acting."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
+from pydantic import TypeAdapter
 
 from handlers import _live
 from handlers._live import Live
-from handlers._paging import page, place
-from handlers._routes import Body, meter_named, needs, query, query_time, required_query, router
+from handlers._paging import Instant, page, place
+from handlers._routes import meter_named, needs, query, query_time, required_query, router
 from metering.decimals import text
 from metering.errors import Invalid
 from metering.meters import Meter
@@ -22,75 +23,147 @@ from metering.windows import latest_sessions
 _ANOMALOUS = {"start", "max_duration", "orphan"}
 _STATUSES = ("open", "closed", "anomalous")
 
+Place = tuple[Instant, str, str, str]
+"""Where a session stands in the list: an instant, its id, its resource and its meter, greatest first."""
+
+# With the instant at which the first page was asked for: how far back the list goes is the same on every page.
+_PLACE: TypeAdapter[tuple[Instant, Place]] = TypeAdapter(tuple[Instant, Place])
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose sessions, of which meters and which interval.
+
+    Attributes:
+        start: milliseconds; what still runs is listed though it began before it, unless `began` says otherwise.
+        began: the instant from which on what still runs began; None for whenever.
+        as_listed: the clock when the first page was asked for.
+    """
+
+    customer: str
+    meters: Mapping[str, Meter]
+    status: str
+    start: int
+    end: int
+    began: int | None
+    as_listed: int
+    live: Live
+
 
 @router.get("/v1/sessions")
 @needs("read")
 def get_sessions() -> Response[str]:
-    """The sessions of a customer and meter that started in an interval (the last day unless told), newest first.
+    """The sessions of a customer, of one duration meter or of all of them, newest first.
 
-    What still runs is listed however long ago it began, unless `from` is given. What ran so long that nothing is kept
-    of its start any more is listed with what started when it ended.
+    Without `from` they go back as far as what they are made of is kept (15 days longer than events are accepted), and
+    what still runs is listed however long ago it began. What ran so long that nothing is kept of its start any more
+    stands with what started when it ended. A stop that ended nothing is listed as anomalous, and is no session. Where a
+    `status` is rare a page may hold fewer rows than `limit`, or none: the list ends where `next` is null.
     """
     live = _live.live
-    customer, meter = required_query("customer"), meter_named(required_query("meter"))
+    account = live.catalog.account(required_query("customer"))
     status = query("status")
     if status and status not in _STATUSES:
         raise Invalid("`status` must be open, closed or anomalous")
-    after, now = place(), live.clock()
+    after, now = place(_PLACE), live.clock()
     since, until = query_time("from"), query_time("to")
     if since is not None and until is not None and since >= until:
         raise Invalid("`from` must lie before `to`")
-    # A page looks back as far as the first one did.
-    start = after[0] if after else now - DAY if since is None else since
-    end = now + live.acceptance.future if until is None else until
-    last = tuple(after[1:]) if after else None
-    ends_at = live.catalog.account(customer).customer.ends_at
-    running = [
-        session
-        for session in (live.usage.open_sessions(customer, meter.key) if status in ("", "open") else ())
-        if session.start < end and (since is None or session.start >= since)
-    ]
-    rows = (
-        ([start, *where], _session_row(known_at(session, meter, now, ends_at), meter, now))
-        for where, session in _sessions(
-            customer, meter, (start, min(end, last[0] + 1) if last else end), running, status, live
-        )
+    as_listed, last = after or (now, None)
+    end = now + 1 if until is None else min(until, now + 1)
+    asked = _Asked(
+        customer=account.customer.id,
+        meters=_meters(live),
+        status=status,
+        start=max(since or 0, as_listed - live.raw_events.kept_milliseconds),
+        end=min(end, last[0] + 1) if last else end,
+        began=since,
+        as_listed=as_listed,
+        live=live,
+    )
+    ends_at = account.customer.ends_at
+    listed = (
+        (where, known_at(session, asked.meters[where[3]], now, ends_at), asked.meters[where[3]])
+        for where, session in _sessions(asked)
         # An edge counts when its time comes.
         if session.start <= now and (last is None or where < last)
     )
-    return page((where, row) for where, row in rows if _is_wanted(row, status))
+    return page(
+        ((as_listed, where), _session_row(session, meter, now) if _is_wanted(session, status) else None)
+        for where, session, meter in listed
+    )
 
 
-Place = tuple[int, str, str]
-"""Where a session stands in the list: an instant, its id and its resource."""
+def _meters(live: Live) -> dict[str, Meter]:
+    """Of the meter that is asked for, or of all, those that have sessions."""
+    key = query("meter")
+    meters = {key: meter_named(key)} if key else live.catalog.meters()
+    return {key: meter for key, meter in meters.items() if meter.is_duration}
 
 
-def _is_wanted(row: Body, status: str) -> bool:
-    # A session that something odd has ended is closed all the same.
-    return not status or row["status"] == status or (status == "closed" and row["end"] is not None)
+def _is_wanted(session: Session, status: str) -> bool:
+    match status:
+        case "open":
+            return session.end is None
+        case "closed":  # what something odd has ended is closed all the same
+            return session.end is not None and session.counts
+        case "anomalous":
+            return session.closed_by in _ANOMALOUS
+        case _:
+            return True
 
 
-def _sessions(
-    customer: str, meter: Meter, bounds: tuple[int, int], running: list[Session], status: str, live: Live
-) -> Iterator[tuple[Place, Session]]:
+def _sessions(asked: _Asked) -> Iterator[tuple[Place, Session]]:
     """The sessions that started in an interval and those that run, newest first, hour by hour as they are taken."""
-    start, end = bounds
-    kept = live.acceptance.written_since(live.clock())
-    opened: defaultdict[int, list[Session]] = defaultdict(list)
-    for session in running:
-        if session.start < end:
-            opened[floor(session.start, HOUR)].append(session)
-    hours = set() if status == "open" or start >= end else set(live.usage.hours(customer, meter.key, start, end))
-    for hour in sorted(hours | opened.keys(), reverse=True):
-        found = {session.identity: (session.start, session) for session in opened[hour]}
-        if hour in hours:
+    kept = asked.live.acceptance.written_since(asked.as_listed)
+    running = _running(asked) if asked.status in ("", "open") else {}
+    for hour, told in _hours(asked, running):
+        found = {(key, session.identity): (session.start, session) for key, session in running.get(hour, ())}
+        for key in sorted(told & asked.meters.keys()):
             # What is open by its facts is shown as such, though its window may not tell so yet.
-            for session in latest_sessions(live.raw_events.facts(customer, meter.key, hour)):
-                at = session.end if session.start < kept and session.end is not None else session.start
-                if max(start, hour) <= at < min(end, hour + HOUR):
-                    found[session.identity] = (at, session)
-        placed = [((at, each.id, each.resource), each) for at, each in found.values() if each.closed_by != "void"]
+            for session in latest_sessions(asked.live.raw_events.facts(asked.customer, key, hour)):
+                at = _listed_at(session, kept)
+                if max(asked.start, hour) <= at < min(asked.end, hour + HOUR):
+                    found[key, session.identity] = (at, session)
+        placed = [
+            ((at, session.id, session.resource, key), session)
+            for (key, _), (at, session) in found.items()
+            if session.closed_by != "void"
+        ]
         yield from sorted(placed, key=itemgetter(0), reverse=True)
+
+
+def _listed_at(session: Session, kept: int) -> int:
+    """The start of a session; its end once it has ended, if nothing is kept of its start any more."""
+    if session.start < kept and session.end is not None and session.counted_until is None:
+        return session.end
+    return session.start
+
+
+def _running(asked: _Asked) -> dict[int, list[tuple[str, Session]]]:
+    """The running sessions with their meters, by the hour in which they started."""
+    found: defaultdict[int, list[tuple[str, Session]]] = defaultdict(list)
+    for key, sessions in asked.live.usage.running(asked.customer).items():
+        for session in sessions if key in asked.meters else ():
+            if session.start < asked.end and (asked.began is None or session.start >= asked.began):
+                found[floor(session.start, HOUR)].append((key, session))
+    return dict(found)
+
+
+def _hours(asked: _Asked, running: Mapping[int, object]) -> Iterator[tuple[int, set[str]]]:
+    """The hours that can hold anything, newest first, each with the meters of which something is addressed to it.
+
+    They are looked up day by day as they are taken; for running sessions alone there is nothing to look up.
+    """
+    day, left = floor(asked.end - 1, DAY), sorted(running)
+    while asked.meters and asked.status != "open" and day + DAY > asked.start:
+        told = asked.live.usage.addressed(asked.customer, max(asked.start, day), min(asked.end, day + DAY))
+        for hour in sorted(told.keys() | {hour for hour in left if hour >= day}, reverse=True):
+            yield hour, told.get(hour, set())
+        left = [hour for hour in left if hour < day]
+        day -= DAY
+    for hour in reversed(left):
+        yield hour, set()
 
 
 def _session_row(session: Session, meter: Meter, now: int) -> dict[str, Any]:

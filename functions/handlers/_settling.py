@@ -8,6 +8,7 @@ from adapters.usage import Measured
 from billing.accounts import with_versions
 from billing.adjustments import adjustments_on, owed_again_lines, with_adjustments
 from billing.customers import Account, NoCurrency
+from billing.periods import Period
 from billing.plans import Plan
 from billing.rating import Line, rate
 from billing.settlement import Settlement, plans_needed, settle
@@ -93,10 +94,11 @@ class View:
         return self.settlement.due_at
 
 
-def look(customer: str, live: Live, now: int, since: int | None = None) -> View:
+def look(customer: str, live: Live, now: int, since: int | None = None, *, with_usage: bool = True) -> View:
     """Read a customer, strongly and in the order that law 5.4 asks for, and settle in memory.
 
-    With `since` the usage from then on is read too, for a concluded period that is opened again.
+    With `since` the usage from then on is read too, for a concluded period that is opened again. Without usage only
+    what does not depend on it is right: when periods begin and end.
 
     Raises:
         NotFound: there is no such customer.
@@ -109,7 +111,7 @@ def look(customer: str, live: Live, now: int, since: int | None = None) -> View:
     )
     wallet = stored.wallet if stored else new_wallet(account, now)
     plans = {needed: live.remembered.plan(*needed) for needed in plans_needed(wallet, account)}
-    measured = _measured(wallet, account, now, live, since) if account.plans else Measured()
+    measured = _measured(wallet, account, now, live, since) if account.plans and with_usage else Measured()
     view = View(
         live, account, plans, measured, max(now, wallet.settled_at), unmoved(wallet), stored.due_at if stored else None
     )
@@ -127,6 +129,19 @@ def view_of(customer: str, live: Live, now: int) -> View:
     except NoCurrency:
         account = live.catalog.account(customer)
         return View(live, account, {}, Measured(), now, unmoved(Wallet(account.customer.id, "", now)), None)
+
+
+def running_period(customer: str, live: Live, now: int) -> Period | None:
+    """The period that runs now, whoever has settled the wallet since it began; None where none does.
+
+    Raises:
+        NotFound: there is no such customer.
+    """
+    try:
+        running = look(customer, live, now, with_usage=False).wallet.running
+    except NoCurrency:
+        return None
+    return running.period if running else None
 
 
 def unmoved(wallet: Wallet) -> Settlement:

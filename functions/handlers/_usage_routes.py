@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from dataclasses import replace
+from typing import get_args
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
+from pydantic import TypeAdapter
 
 from adapters.usage import Measured
 from billing.periods import Period, local_month
@@ -12,7 +14,7 @@ from billing.spans import Grid, SpanUnit
 from handlers import _live, _minutes
 from handlers._live import Live
 from handlers._minutes import Asked, Tallies, accrued
-from handlers._paging import page, place
+from handlers._paging import Instant, not_given, page, place
 from handlers._routes import (
     Body,
     meter_named,
@@ -24,6 +26,7 @@ from handlers._routes import (
     required_query,
     router,
 )
+from handlers._settling import running_period
 from metering.decimals import text
 from metering.errors import Invalid
 from metering.events import Dimensions
@@ -32,8 +35,11 @@ from metering.times import DAY, HOUR, MINUTE, QUARTER, floor, format_time
 from metering.usage import quantity
 from metering.windows import Tally, merge_tallies
 
-Place = tuple[int, Dimensions]
+Place = tuple[Instant, Dimensions]
 """What orders the rows: the start of a window, then the values of the dimensions."""
+
+# With the interval, so that it is the same one on every page.
+_PLACE: TypeAdapter[tuple[Instant, Instant, Place]] = TypeAdapter(tuple[Instant, Instant, Place])
 
 
 @router.get("/v1/usage")
@@ -44,7 +50,9 @@ def get_usage() -> Response[str]:
     customer, meter = required_query("customer"), meter_named(required_query("meter"))
     account = live.catalog.account(customer)
     now = live.clock()
-    after = place()
+    after = place(_PLACE)
+    if after and not after[0] <= after[2][0] < after[1]:
+        raise not_given()
     grid = _grid(customer, now, live, after)
     group_by = tuple(dict.fromkeys(name for name in query("group_by").split(",") if name))
     where = query_where()
@@ -52,8 +60,7 @@ def get_usage() -> Response[str]:
     if unknown:
         raise Invalid(f"the meter has no dimension {', '.join(map(repr, unknown))}")
     asked = Asked(customer, meter, grid, group_by, where, now, account.customer.ends_at, live)
-    last = _read_place(after[2]) if after else None
-    rows = _rows(asked, last, fill=_fill())
+    rows = _rows(asked, after[2] if after else None, fill=_fill())
     return page(
         ([grid.start, grid.end, where], _row(meter, grid.at(where[0]), where[1], tally)) for where, tally in rows
     )
@@ -66,20 +73,15 @@ def _fill() -> bool:
     return fill == "zero"
 
 
-def _read_place(given: list[list[object]]) -> Place:
-    start, dimensions = given
-    assert isinstance(start, int)  # noqa: S101 - a place that this API gave
-    return start, tuple((str(name), str(value)) for name, value in dimensions)
-
-
-def _grid(customer: str, now: int, live: Live, after: list[Any] | None) -> Grid:
+def _grid(customer: str, now: int, live: Live, after: tuple[int, int, Place] | None) -> Grid:
     """The windows of what `from` and `to` ask for; of the running period unless told, the same one on every page."""
     unit, timezone = query("window", "total"), query_timezone("UTC")
     units: tuple[SpanUnit, ...] = get_args(SpanUnit)
     known = next((each for each in units if each == unit), None)
     if known is None:
         raise Invalid(f"`window` must be one of {', '.join(units)}")
-    start, end = after[:2] if after else _interval(customer, now, live, MINUTE if known == "minute" else QUARTER)
+    cut = MINUTE if known == "minute" else QUARTER
+    start, end = (after[0], after[1]) if after else _interval(customer, now, live, cut)
     oldest = floor(now - live.raw_events.kept_milliseconds, MINUTE) + MINUTE
     if known == "minute" and start < oldest:
         if query("from") and not after:
@@ -90,11 +92,12 @@ def _grid(customer: str, now: int, live: Live, after: list[Any] | None) -> Grid:
 
 
 def _interval(customer: str, now: int, live: Live, cut: int) -> tuple[int, int]:
-    wallet = live.ledger.wallet(customer)
-    default = wallet.running.period if wallet and wallet.running else local_month("UTC", now)
     start, end = query_time("from"), query_time("to")
-    start = floor(default.start if start is None else start, cut)
-    end = floor(default.end if end is None else end, cut)
+    if start is None or end is None:
+        default = running_period(customer, live, now) or local_month("UTC", now)
+        start = default.start if start is None else start
+        end = default.end if end is None else end
+    start, end = floor(start, cut), floor(end, cut)
     if not start < end:
         raise Invalid("`from` must lie before `to`")
     return start, end
@@ -107,7 +110,8 @@ def _rows(asked: Asked, last: Place | None, *, fill: bool) -> Iterator[tuple[Pla
     found = _minutes.read(asked, first) if grid.unit == "minute" else _measured(asked, first)
     if fill:
         # The combinations of the whole interval, so that each window of a chart has the same ones.
-        found = _filled(found, asked, _groups(asked) if asked.group_by else {()}, first)
+        groups = _groups(asked) if asked.group_by else {()}
+        found = _filled(found, asked, groups, first) if groups else found
     for start, tallies in found:
         for group in sorted(tallies):
             if last is None or (start, group) > last:
@@ -122,14 +126,28 @@ def _read(asked: Asked, first: int) -> Measured:
 
 
 def _groups(asked: Asked) -> set[Dimensions]:
-    """The combinations that occur in the interval."""
+    """The combinations that occur in the interval: in its whole quarters of an hour by windows, else by minutes."""
+    grid = asked.grid
+    first, last = -(-grid.start // QUARTER) * QUARTER, floor(grid.end, QUARTER)
+    if first >= last:
+        return _groups_by_minutes(asked)
+    cut = [_groups_by_minutes(_within(asked, *each)) for each in ((grid.start, first), (last, grid.end))]
+    return _groups_of_quarters(_within(asked, first, last)).union(*cut)
+
+
+def _within(asked: Asked, start: int, end: int) -> Asked:
+    return replace(asked, grid=replace(asked.grid, start=start, end=end))
+
+
+def _groups_by_minutes(asked: Asked) -> set[Dimensions]:
+    start, end = asked.grid.start, asked.grid.end
+    return {group for _, tallies in _minutes.read(asked, start) for group in tallies} if start < end else set()
+
+
+def _groups_of_quarters(asked: Asked) -> set[Dimensions]:
     grid, key = asked.grid, asked.meter.key
     measured = _read(asked, grid.start)
-    used = {
-        dimensions
-        for quarter, dimensions in measured.slots.get(key, {})
-        if floor(grid.start, QUARTER) <= quarter < grid.end
-    }
+    used = {dimensions for quarter, dimensions in measured.slots.get(key, {}) if grid.start <= quarter < grid.end}
     used |= {
         asked.meter.kept(session.dimensions, first)
         for session in measured.open.get(key, ())

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import get_args
+from typing import Annotated, get_args
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
+from pydantic import Field, TypeAdapter
 
 from adapters.items import Put
 from adapters.revocations import Revocation, revocation_put
@@ -18,7 +19,13 @@ from handlers._settling import View, settle_customer, view_of
 from metering.decimals import text
 from metering.errors import Conflict, Invalid, NotFound
 from metering.faults import read_model
-from metering.times import format_time, parse_time
+from metering.times import BEYOND, DAY, format_time, parse_time
+
+# As `Row.place` has it: minus the start of a window (which may begin before 1970 where 1970 began later), the credit,
+# and the period or -1.
+_PLACE: TypeAdapter[tuple[int, str, int]] = TypeAdapter(
+    tuple[Annotated[int, Field(gt=-BEYOND, le=31 * DAY)], str, Annotated[int, Field(ge=-1, lt=BEYOND)]]
+)
 
 
 @router.get("/v1/customers/<customer>/access")
@@ -96,7 +103,7 @@ def get_ledger(customer: str) -> Response[str]:
     known = next((each for each in get_args(WindowUnit) if each == unit), None)
     if known is None:
         raise Invalid(f"`window` must be one of {', '.join(get_args(WindowUnit))}")
-    after = place()
+    after = place(_PLACE)
     until = window_at(known, timezone, -after[0]).end if after else None
     entries = live.ledger.entries(view.wallet, view.settlement.entries, until)
     rows = timeline(map(read_entry, entries), known, timezone)

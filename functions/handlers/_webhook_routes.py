@@ -12,7 +12,7 @@ from billing.signing import endpoint_secret, shown_secret
 from handlers import _live
 from handlers._deliveries import have_made
 from handlers._live import Live
-from handlers._paging import page, page_of_all, place
+from handlers._paging import NAME, page, page_of_all, place
 from handlers._routes import Body, name_of, needs, no_content, query, query_limit, read_body, reply, router
 from metering.errors import Conflict, Invalid, NotFound, Unavailable
 from metering.faults import Contradiction, read_model
@@ -128,8 +128,7 @@ def list_deliveries(endpoint: str) -> Response[str]:
     found, status = _endpoint(name_of(endpoint)), query("status")
     if status and status not in get_args(State):
         raise Invalid(f"`status` must be one of {', '.join(get_args(State))}")
-    place_before = place()
-    after = None if place_before is None else str(place_before)
+    after = place(NAME)
     # With a filter nobody knows how many have to be read for a page.
     log = _live.live.deliveries.log(found.id, after, 0 if status else query_limit() + 1)
     return page((each.id, each.as_json()) for each in log if not status or each.state == status)

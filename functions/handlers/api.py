@@ -5,7 +5,9 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
+from adapters.availability import available
 from handlers import (
     _catalogue_routes,
     _credit_routes,
@@ -48,6 +50,12 @@ def not_found(_error: NotFoundError) -> Response[str]:
     return tell(NotFound("there is no such path or method"))
 
 
+def patient(app: APIGatewayHttpResolver, route: NextMiddleware) -> Response[str]:
+    """Have every route answer 503 with `Retry-After` where a table is too busy, whatever it was about to do there."""
+    with available():
+        return route(app)
+
+
 # The modules have added their routes to the router as they were imported.
 ROUTES = (
     _catalogue_routes,
@@ -67,6 +75,7 @@ ROUTES = (
     _webhook_routes,
 )
 app.include_router(router)
+app.use([patient])
 app.exception_handler(TaximeterError)(tell)
 app.not_found(not_found)
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from adapters.availability import available
 from adapters.catalog import Damaged
-from adapters.dynamo import available
 from adapters.items import Item, string
 from billing.customers import Account
 from handlers import _live
@@ -92,7 +92,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     except TaximeterError as error:
         return refuse(error)
     told = {"accepted": accepted, "rejected": [rejection.as_json() for rejection in rejections]}
-    if accepted or not rejections:
+    if accepted:
         return answer(202, told)
     if any(rejection.code == "retry" for rejection in rejections):
         return answer(503, {"status": 503, "code": "retry", "detail": "send it again", **told}, {"retry-after": "1"})

@@ -10,9 +10,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from adapters.availability import available
 from adapters.clock import real_now
 from handlers import _live
 from handlers._door import answer, body_of, header, refuse
+from handlers._live import Live
 from handlers._stripe_news import hand_on
 from metering.errors import Invalid, TaximeterError
 
@@ -37,21 +39,25 @@ def check_signature(body: bytes, signature: str, secrets: Sequence[str], now_sec
         raise Invalid("the signature does not fit", "signature")
 
 
+def _take(event: dict[str, Any], live: Live) -> None:
+    body = body_of(event, _MOST_BYTES)
+    secrets = live.secret.stripe_webhook_secrets()
+    # Stripe signs with the real time, also on a local cloud whose clock was moved.
+    now = real_now()
+    check_signature(body, header(event, "stripe-signature"), secrets, now // 1000)
+    try:
+        message = json.loads(body)
+    except ValueError:
+        raise Invalid("the body is not JSON") from None
+    if isinstance(message, dict) and isinstance(message.get("id"), str):
+        hand_on(message, live, now)
+
+
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """HTTP API, payload format 2.0."""
-    live = _live.live
     try:
-        body = body_of(event, _MOST_BYTES)
-        secrets = live.secret.stripe_webhook_secrets()
-        # Stripe signs with the real time, also on a local cloud whose clock was moved.
-        now = real_now()
-        check_signature(body, header(event, "stripe-signature"), secrets, now // 1000)
-        try:
-            message = json.loads(body)
-        except ValueError:
-            raise Invalid("the body is not JSON") from None
-        if isinstance(message, dict) and isinstance(message.get("id"), str):
-            hand_on(message, live, now)
+        with available():
+            _take(event, _live.live)
     except TaximeterError as error:
         return refuse(error)
     return answer(200, {"received": True})

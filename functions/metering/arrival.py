@@ -1,5 +1,6 @@
 """From the bytes of a request to events and verdicts: every fault is told at once, good neighbours are kept."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -16,6 +17,9 @@ from metering.events import Event, Rejection
 MOST_EVENTS = 1_000
 MOST_BYTES = 4 * 1024 * 1024
 MOST_BYTES_OF_AN_EVENT = 64 * 1024
+
+# A number of which only the careful path sees that it is not written 0; a string that looks like it costs no more.
+_MINUS_ZERO = re.compile(rb"-0[\s,\]}]")
 
 Body = TypeVar("Body")
 
@@ -35,6 +39,8 @@ class _Form(Generic[Body]):
 
     def read_all(self, body: bytes) -> list[Event | Rejection] | None:
         """The quick path, for a whole array in which nothing is wrong; None otherwise."""
+        if _MINUS_ZERO.search(body):
+            return None
         try:
             rows = self.several.validate_json(body)
         except ValidationError:

@@ -5,14 +5,22 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, with_config
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    with_config,
+)
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
 from metering.decimals import JsonNumber, decimal_of
 from metering.errors import Invalid
 from metering.events import Event
 from metering.meters import Key
-from metering.times import parse_time
+from metering.times import parse_any_time
 
 _MOST_CHARACTERS_OF_A_DETAIL = 1_000
 
@@ -39,8 +47,8 @@ _Decimal = Annotated[Decimal, PlainValidator(_decimal)]
 DimensionName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_encodable)]
 DimensionValue = Annotated[str, BeforeValidator(_dimension)]
 
-Instant = Annotated[int, PlainValidator(parse_time)]
-"""RFC 3339 or epoch milliseconds outside, milliseconds inside."""
+Instant = Annotated[int, PlainValidator(parse_any_time)]
+"""RFC 3339 or epoch milliseconds outside, milliseconds inside; `judge` says which are too old and which lie ahead."""
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -93,7 +101,16 @@ def loads(body: bytes) -> object:
         raise Invalid("not JSON") from None
 
 
+class _MinusZero(int):
+    """The number -0, whose text is not that of 0."""
+
+    def __str__(self) -> str:
+        return "-0"
+
+
 def _integer(written: str) -> object:
+    if written == "-0":
+        return _MinusZero()
     # Python refuses to read an integer of thousands of digits: as text it is one event's fault, not the body's.
     return int(written) if len(written) < 100 else JsonNumber(written)
 

@@ -9,7 +9,7 @@ from metering.decimals import decimal_of, text
 from metering.errors import Invalid
 from metering.meters import Meter
 from metering.packing import canonical
-from metering.times import DAY, floor, format_time
+from metering.times import BEYOND, DAY, floor, format_time
 
 Dimensions = tuple[tuple[str, str], ...]
 """Names and values, sorted by name."""
@@ -126,7 +126,7 @@ def judge(
     """Say why an event is refused, as (code, detail), or None if it is accepted.
 
     `customers` gives each known customer's end (`ends_at`), None without one. Without `acceptance`, events of any
-    age are taken.
+    age are taken whose instants can be computed with.
     """
     meter = meters.get(event.meter)
     if meter is None:
@@ -136,9 +136,9 @@ def judge(
     ends_at = customers[event.customer]
     if ends_at is not None and event.timestamp >= ends_at:
         return "unknown_customer", f"customer {event.customer!r} ended before this event"
-    if acceptance and event.timestamp < now - acceptance.past:
+    if event.timestamp < max(0, now - acceptance.past if acceptance else 0):
         return "timestamp_too_old", "the event is older than this deployment accepts"
-    if acceptance and event.timestamp > now + acceptance.future:
+    if event.timestamp >= BEYOND or (acceptance and event.timestamp > now + acceptance.future):
         return "timestamp_in_future", "the event lies further ahead than this deployment accepts"
     return _judge_edge(event, meter) if meter.is_duration else _judge_usage(event, meter)
 

@@ -17,24 +17,36 @@ _TIME = re.compile(
 )
 _DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d)", re.ASCII)
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-# Instants that both RFC 3339 and every arithmetic on them (time zones, periods) can carry.
-_FIRST, _LAST = 0, 253_370_764_800_000  # 1970-01-01, 9999-01-01
+BEYOND = 253_370_764_800_000
+"""9999-01-01: instants from 1970 on and before it both RFC 3339 and all that is computed from them can carry."""
+
 # Longer ones are slips of the pen, and an instant so far ahead would have more digits than its place in a key.
 _LONGEST = 36_500 * DAY
 
 
 def parse_time(value: object) -> int:
-    """Read RFC 3339 with an offset, or integer epoch milliseconds; digits below a millisecond are cut.
+    """Read an instant that can be computed with: see `parse_any_time`.
 
     Raises:
-        Invalid: it is neither, or lies outside the years 1970 to 9998.
+        Invalid: it is none, or lies outside the years 1970 to 9998.
+    """
+    instant = parse_any_time(value)
+    if not 0 <= instant < BEYOND:
+        raise Invalid("must lie between the years 1970 and 9998")
+    return instant
+
+
+def parse_any_time(value: object) -> int:
+    """Read RFC 3339 with an offset, or integer epoch milliseconds; digits below a millisecond are cut.
+
+    It may lie at any time, so that who looks at it can say that it is too early or too late.
+
+    Raises:
+        Invalid: it is neither.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise Invalid("must be an RFC 3339 time with an offset, or epoch milliseconds")
-    instant = value if isinstance(value, int) else _from_text(value)
-    if not _FIRST <= instant < _LAST:
-        raise Invalid("must lie between the years 1970 and 9998")
-    return instant
+    return value if isinstance(value, int) else _from_text(value)
 
 
 def _from_text(written: str) -> int:

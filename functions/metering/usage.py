@@ -65,8 +65,8 @@ def join(rows: Iterable[Usage]) -> Usage | None:
     dimensions are those that all rows share.
     """
     found = list(rows)
-    if not found:
-        return None
+    if len(found) < 2:
+        return found[0] if found else None
     shared = set(found[0].dimensions).intersection(*(row.dimensions for row in found))
     merged = merge_tallies(*(row.tally for row in found))
     return Usage(found[0].meter, found[0].aggregation, tuple(sorted(shared)), merged)
@@ -93,7 +93,10 @@ def tallies_between(
     for session in open_sessions:
         for dimensions, accrued in accrued_by_dimensions(session, meter, start, end, at, ends_at):
             joined[dimensions].append(accrued)
-    return {dimensions: merge_tallies(*several) for dimensions, several in joined.items()}
+    return {
+        dimensions: merge_tallies(*several) if len(several) > 1 else several[0]
+        for dimensions, several in joined.items()
+    }
 
 
 def usage_between(

@@ -74,38 +74,41 @@ def _optional(value: Decimal | None) -> str | None:
     return None if value is None else text(value)
 
 
-def unpack_slots(data: bytes) -> Slots:
+def unpack_slots(data: bytes, shared: dict[str, str] | None = None) -> Slots:
     """Read a window back, whole.
 
-    Raises:
-        Unreadable: the content is damaged.
-    """
-    return unpack_minutes(data).whole
-
-
-def unpack_minutes(data: bytes) -> Minutes:
-    """Read a window back with its last minutes, if it was written with them.
+    With `shared` the distinct values that several windows have are the same objects: each is put there once.
 
     Raises:
         Unreadable: the content is damaged.
     """
+    return unpack_minutes(data, shared).whole
+
+
+def unpack_minutes(data: bytes, shared: dict[str, str] | None = None) -> Minutes:
+    """Read a window back with its last minutes, if it was written with them; `shared` as in `unpack_slots`.
+
+    Raises:
+        Unreadable: the content is damaged.
+    """
+    known = {} if shared is None else shared
     content = unpack_json(data)
     try:
         combinations = [tuple(sorted(each.items())) for each in content["dimensions"]]
         last = content.get("minutes", {}).items()
         return Minutes(
-            _read_slots(content["rows"], combinations),
-            {minute: _read_slots(rows, combinations) for minute, rows in last},
+            _read_slots(content["rows"], combinations, known),
+            {minute: _read_slots(rows, combinations, known) for minute, rows in last},
         )
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise Unreadable("the window's rows do not fit together") from None
 
 
-def _read_slots(rows: Iterable[Sequence[Any]], combinations: Sequence[Dimensions]) -> Slots:
-    return {(row[0] * QUARTER, combinations[row[1]]): _read_tally(row[2:]) for row in rows}
+def _read_slots(rows: Iterable[Sequence[Any]], combinations: Sequence[Dimensions], shared: dict[str, str]) -> Slots:
+    return {(row[0] * QUARTER, combinations[row[1]]): _read_tally(row[2:], shared) for row in rows}
 
 
-def _read_tally(row: Sequence[Any]) -> Tally:
+def _read_tally(row: Sequence[Any], shared: dict[str, str]) -> Tally:
     events, total, amount, least, most, latest, values = [*row, *_UNSAID[len(row) :]]
     return Tally(
         events=events,
@@ -114,7 +117,7 @@ def _read_tally(row: Sequence[Any]) -> Tally:
         least=None if least is None else Decimal(least),
         most=None if most is None else Decimal(most),
         latest=(latest[0], latest[1], Decimal(latest[2])) if latest else None,
-        values=frozenset(values),
+        values=frozenset(map(shared.setdefault, values, values)),
     )
 
 

@@ -1,6 +1,5 @@
 """A scenario: who uses what at which price, and what happened, as one JSON document (api.md, The command)."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from billing.customers import Account, Customer
 from billing.fields import list_in, mapping_in, merge_patch
 from billing.plans import Plan, misfits
 from metering.arrival import event_from_json
-from metering.decimals import JsonNumber
+from metering.bodies import loads
 from metering.errors import Fault, Invalid
 from metering.events import Event, Rejection, judge
 from metering.faults import Contradiction, Written, faults_in, read_model
@@ -86,8 +85,8 @@ def read(written: str, now: str | None = None) -> Scenario:
         Invalid: it is not JSON, or not a scenario, with every fault at once.
     """
     try:
-        body = json.loads(written, parse_float=JsonNumber)
-    except (ValueError, RecursionError):
+        body = loads(written.encode())
+    except ValueError:
         raise Invalid("the scenario is not JSON") from None
     if not isinstance(body, dict):
         raise Invalid("a scenario is a JSON object")

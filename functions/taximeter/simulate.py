@@ -205,7 +205,7 @@ class _Story:
     def as_json(self, numbers: Mapping[str, Invoice]) -> dict[str, Any]:
         """What is told of a customer; invoices as they are in `numbers`."""
         wallet = self._wallet
-        running = list(wallet.entries) if wallet else []
+        running = list(wallet.moves) if wallet else []
         ledger = [entry for hour in sorted(self._told.entries) for entry in self._told.entries[hour]] + running
         left = {credit.id: credit.remaining for credit in wallet.credits} if wallet else {}
         return {

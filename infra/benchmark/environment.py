@@ -11,6 +11,7 @@ from adapters.lag import Lag
 from adapters.queues import Queue
 from adapters.remembered import Remembered
 from handlers._live import Live
+from metering.times import HOUR
 
 if TYPE_CHECKING:
     from infra.benchmark.deployment import Deployment
@@ -36,7 +37,10 @@ class Environment(Live):
     @cached_property
     def remembered(self) -> Remembered:
         """What it remembers, by the deployment's clock."""
-        return Remembered(self.catalog, monotonic=lambda: self.around.now / 1000)
+        ahead = self.acceptance.future
+        return Remembered(
+            self.catalog, monotonic=lambda: self.around.now / 1000, epoch=lambda: (self.around.now + ahead) // HOUR
+        )
 
     @cached_property
     def bus(self) -> Bus:

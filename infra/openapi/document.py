@@ -151,12 +151,12 @@ def _body(name: str) -> Schema:
     if name != "Events":
         return {"required": True, "content": {_media_type(name): {"schema": _reference(name)}}}
     one, cloud = _reference("Event"), _reference("CloudEvent")
-    several = {"type": "array", "items": one, "maxItems": 1000}
+    several = {"type": "array", "items": one, "minItems": 1, "maxItems": 1000}
     kinds = {
         "application/json": {"anyOf": [one, several]},
         "application/x-ndjson": {"type": "string", "description": "One event on each line."},
         "application/cloudevents+json": cloud,
-        "application/cloudevents-batch+json": {"type": "array", "items": cloud, "maxItems": 1000},
+        "application/cloudevents-batch+json": {"type": "array", "items": cloud, "minItems": 1, "maxItems": 1000},
     }
     return {
         "required": True,
@@ -180,7 +180,7 @@ def _responses(route: Route, operation: Operation) -> Iterator[tuple[str, Schema
 
 
 def _statuses(route: Route, operation: Operation) -> set[int]:
-    keyed = {400, 401, 403, 429, 500} if route.scopes is not None else {429, 500}
+    keyed = {400, 401, 403, 429, 500, 503} if route.scopes is not None else {429, 500}
     named = {404} if "{" in route.path and route.method != "PUT" else set()
     bodied = {400, 413} if operation.body else set()
     return keyed | named | bodied | set(operation.errors) | ({409} if operation.conflicts else set())

@@ -58,7 +58,7 @@ _OF = ("customer", "meter", "from", "to")
 _NOT_NOW = ("invoice_status", "invoice_carried")
 
 OPERATIONS: Mapping[str, Operation] = {
-    "POST /v1/events": Operation(_USAGE, "EventsAccepted", 202, body="Events", errors=(413, 503)),
+    "POST /v1/events": Operation(_USAGE, "EventsAccepted", 202, body="Events", errors=(413,)),
     "GET /v1/events": Operation(_USAGE, "EventRow", rows=True, query=(*_OF, "where", "without", *_PAGE), errors=(404,)),
     "GET /v1/usage": Operation(
         _USAGE,
@@ -68,7 +68,11 @@ OPERATIONS: Mapping[str, Operation] = {
         errors=(404,),
     ),
     "GET /v1/sessions": Operation(
-        _USAGE, "SessionRow", rows=True, query=(*_OF, "session_status", *_PAGE), errors=(404,)
+        _USAGE,
+        "SessionRow",
+        rows=True,
+        query=("customer", "session_meter", "from", "to", "session_status", *_PAGE),
+        errors=(404,),
     ),
     "GET /v1/meters": Operation(_METERS, "MeterAnswer", rows=True, query=_PAGE),
     "GET /v1/meters/{key}": Operation(_METERS, "MeterAnswer"),
@@ -87,38 +91,34 @@ OPERATIONS: Mapping[str, Operation] = {
         body="Customer",
         creates=True,
         conflicts=("customer_in_use", "currency_mismatch", "conflict"),
-        errors=(503,),
     ),
     "PATCH /v1/customers/{customer}": Operation(
         _CUSTOMERS,
         "CustomerAnswer",
         body="CustomerPatch",
         conflicts=("customer_in_use", "currency_mismatch", "conflict"),
-        errors=(503,),
     ),
     "DELETE /v1/customers/{customer}": Operation(_CUSTOMERS, status=204, conflicts=("customer_in_use",)),
     "GET /v1/customers/{customer}/balance": Operation(_MONEY, "Balance"),
     "GET /v1/customers/{customer}/access": Operation(_MONEY, "Access"),
     "GET /v1/customers/{customer}/credits": Operation(_MONEY, "CreditRow", rows=True, query=_PAGE),
     "POST /v1/customers/{customer}/credits": Operation(
-        _MONEY, "CreditRow", body="CreditRequest", creates=True, conflicts=("id_conflict",), errors=(503,)
+        _MONEY, "CreditRow", body="CreditRequest", creates=True, conflicts=("id_conflict",)
     ),
     "POST /v1/customers/{customer}/credits/{credit}/revoke": Operation(
-        _MONEY, "Revocation", body="RevocationRequest", creates=True, conflicts=("id_conflict",), errors=(503,)
+        _MONEY, "Revocation", body="RevocationRequest", creates=True, conflicts=("id_conflict",)
     ),
     "GET /v1/customers/{customer}/ledger": Operation(
         _MONEY, "LedgerLine", rows=True, query=("ledger_window", "ledger_timezone", *_PAGE)
     ),
     "GET /v1/customers/{customer}/top_ups": Operation(_MONEY, "TopUpRow", rows=True, query=_PAGE),
     "POST /v1/customers/{customer}/top_ups": Operation(
-        _MONEY, "TopUpRow", body="TopUpRequest", creates=True, conflicts=("id_conflict", "top_up_open"), errors=(503,)
+        _MONEY, "TopUpRow", body="TopUpRequest", creates=True, conflicts=("id_conflict", "top_up_open")
     ),
-    "POST /v1/customers/{customer}/top_ups/{top_up}/cancel": Operation(
-        _MONEY, "TopUpRow", conflicts=("top_up_state",), errors=(503,)
-    ),
+    "POST /v1/customers/{customer}/top_ups/{top_up}/cancel": Operation(_MONEY, "TopUpRow", conflicts=("top_up_state",)),
     "GET /v1/top_ups": Operation(_MONEY, "TopUpRow", rows=True, query=("top_up_status", *_PAGE)),
     "POST /v1/customers/{customer}/payment_setup": Operation(
-        _MONEY, "PaymentPage", body="SetupRequest", conflicts=("conflict", "stripe_refused"), errors=(503,)
+        _MONEY, "PaymentPage", body="SetupRequest", conflicts=("conflict", "stripe_refused")
     ),
     "POST /v1/customers/{customer}/what_if": Operation(
         _INVOICES, "Comparison", body="WhatIfRequest", conflicts=("currency_mismatch",)
@@ -133,31 +133,26 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/invoices/{name}.html": Operation(_INVOICES, "Page", kind="text/html"),
     "GET /v1/invoices/{name}.csv": Operation(_INVOICES, "Table", kind="text/csv"),
     "POST /v1/invoices/{name}/finalize": Operation(
-        _INVOICES, "Invoice", conflicts=("period_open", "record_parked", "nothing_to_invoice"), errors=(503,)
+        _INVOICES, "Invoice", conflicts=("period_open", "record_parked", "nothing_to_invoice")
     ),
     "POST /v1/invoices/{name}/void": Operation(
-        _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", *_NOT_NOW), errors=(503,)
+        _INVOICES, "Invoice", body="VoidRequest", conflicts=("invoice_paid", *_NOT_NOW)
     ),
-    "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
-    "POST /v1/invoices/{name}/mark_uncollectible": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
-    "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW, errors=(503,)),
+    "POST /v1/invoices/{name}/mark_paid": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW),
+    "POST /v1/invoices/{name}/mark_uncollectible": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW),
+    "POST /v1/invoices/{name}/retry": Operation(_INVOICES, "Invoice", conflicts=_NOT_NOW),
     "GET /v1/webhook_endpoints": Operation(_WEBHOOKS, "WebhookEndpointRow", rows=True, query=_PAGE),
     "POST /v1/webhook_endpoints": Operation(
-        _WEBHOOKS,
-        "WebhookEndpoint",
-        body="WebhookEndpointRequest",
-        creates=True,
-        conflicts=("id_conflict",),
-        errors=(503,),
+        _WEBHOOKS, "WebhookEndpoint", body="WebhookEndpointRequest", creates=True, conflicts=("id_conflict",)
     ),
-    "GET /v1/webhook_endpoints/{endpoint}": Operation(_WEBHOOKS, "WebhookEndpoint", errors=(503,)),
+    "GET /v1/webhook_endpoints/{endpoint}": Operation(_WEBHOOKS, "WebhookEndpoint"),
     "DELETE /v1/webhook_endpoints/{endpoint}": Operation(_WEBHOOKS, status=204),
-    "POST /v1/webhook_endpoints/{endpoint}/enable": Operation(_WEBHOOKS, "WebhookEndpointRow", errors=(503,)),
+    "POST /v1/webhook_endpoints/{endpoint}/enable": Operation(_WEBHOOKS, "WebhookEndpointRow"),
     "GET /v1/webhook_endpoints/{endpoint}/deliveries": Operation(
         _WEBHOOKS, "WebhookDelivery", rows=True, query=("delivery_status", *_PAGE)
     ),
     "POST /v1/webhook_endpoints/{endpoint}/deliveries/{delivery}/redeliver": Operation(
-        _WEBHOOKS, "WebhookDelivery", conflicts=("endpoint_disabled",), errors=(503,)
+        _WEBHOOKS, "WebhookDelivery", conflicts=("endpoint_disabled",)
     ),
     "GET /v1/api_keys": Operation(_KEYS, "ApiKeyRow", rows=True, query=_PAGE),
     "POST /v1/api_keys": Operation(_KEYS, "ApiKeyMade", 201, body="ApiKeyRequest", conflicts=("id_conflict",)),
@@ -166,7 +161,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/openapi.json": Operation(_ABOUT, "Document"),
     "GET /docs": Operation(_ABOUT, "Page", kind="text/html"),
     "GET /payment/done": Operation(_ABOUT, "Page", kind="text/html"),
-    "POST /v1/stripe/webhook": Operation(_ABOUT, "Received", body="StripeEvent", errors=(413,)),
+    "POST /v1/stripe/webhook": Operation(_ABOUT, "Received", body="StripeEvent", errors=(413, 503)),
 }
 
 DOORS: Mapping[str, Door] = {

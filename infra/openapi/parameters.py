@@ -24,10 +24,11 @@ QUERY: Mapping[str, dict[str, Any]] = {
     ),
     "customer": _query("customer", "Whose.", _KEY, required=True),
     "meter": _query("meter", "Of which meter.", _KEY, required=True),
+    "session_meter": _query("meter", "Of which duration meter; of all of them unless told.", _KEY),
     "from": _query(
         "from",
         "The first instant. For usage: of the running period unless told, cut to the quarter of an hour (to the minute "
-        "with `window=minute`). For sessions: a day ago, and whatever still runs. For events: as far as they are kept.",
+        "with `window=minute`). For events and sessions: as far as they are kept, and whatever still runs.",
         _TIME,
     ),
     "to": _query(
@@ -85,7 +86,8 @@ QUERY: Mapping[str, dict[str, Any]] = {
     ),
     "session_status": _query(
         "status",
-        "Only those; a session that a next start or its longest duration ended is both closed and anomalous.",
+        "Only those; a session that a next start or its longest duration ended is both closed and anomalous, and a "
+        "stop that ended nothing is anomalous alone.",
         {"enum": ["open", "closed", "anomalous"]},
     ),
     "version": _query("version", "Which version; the newest unless told.", {"type": "integer", "minimum": 1}),

@@ -60,10 +60,11 @@ _TAKEN: Mapping[str, Schema] = {
     "decimal_of": _NUMBER,
     "_decimal": _NUMBER,
     "parse_time": _TIME,
+    "parse_any_time": _TIME,
     "_quarter": _QUARTER,
     "parse_duration": _DURATION,
     "_count": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+$"}]},
-    "_dimension": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+    "_dimension": {"anyOf": [{"type": "string"}, {"type": "number"}], "description": "A number keeps its text."},
     "_listed": {
         "description": "Types of announcements, or `*` for all of them, also for those that are yet to come.",
         "anyOf": [

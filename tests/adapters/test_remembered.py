@@ -66,6 +66,22 @@ def test_what_is_known_costs_no_read_until_it_is_old(
     assert counting.asked == 4
 
 
+def test_meters_are_not_remembered_beyond_their_epoch_and_customers_are(counting: Counting, now: list[float]) -> None:
+    epoch = [7]
+    remembered = Remembered(Catalog(counting), 30, lambda: now[0], lambda: epoch[0])
+    remembered.catalog.put_meter(Meter(key="m", aggregation="count"))
+    remembered.catalog.put_account(account(), None)
+    counting.asked = 0
+    for asked in (2, 2, 3, 3):
+        epoch[0] = 7 + asked // 3
+        remembered.meters(["m"])
+        remembered.accounts(["acme"])
+        assert counting.asked == asked
+    now[0] += 30
+    remembered.meters(["m"])
+    assert counting.asked == 4
+
+
 def test_what_is_unknown_is_known_as_soon_as_it_is_there(remembered: Remembered) -> None:
     assert remembered.meters(["m"]) == {}
     assert remembered.accounts(["acme"]) == {}

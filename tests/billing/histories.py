@@ -80,7 +80,7 @@ class History:
     @property
     def entries(self) -> list[Entry]:
         """The ledger: what was stored, and the wallet's running hour."""
-        return [*self.ledger, *self.wallet.entries]
+        return [*self.ledger, *self.wallet.moves]
 
     @property
     def statement(self) -> list[str]:

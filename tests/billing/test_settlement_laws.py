@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from billing.packing import pack, unpack
@@ -58,6 +58,13 @@ def history(posted: list[dict[str, Any]], events: list[tuple[int, str]], priced:
 
 @unhurried
 @given(credits_posted, events, plans, st.booleans(), st.lists(instants, max_size=8))
+@example(  # a draw that comes to nothing, and to something again behind a grant
+    [{"amount": "0.01", "priority": 50, "effective_at": START}] * 2,
+    [(START, "0.01"), (START + MINUTE, "-0.01"), (START + QUARTER, "0.01")],
+    plan(),
+    False,
+    [START + MINUTE],
+)
 def test_the_ledger_does_not_depend_on_when_anyone_looked(
     posted: list[dict[str, Any]], used: list[tuple[int, str]], priced: Any, prepaid: bool, looks: list[int]
 ) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from handlers import aggregate
+from handlers._live import Live
+from metering.meters import Meter
 from metering.times import HOUR, MINUTE, format_time
 from tests.handlers.street import METERS, NOW, PLAN, Street, edge, used
 
@@ -45,8 +47,9 @@ def narrow(street: Street) -> Street:
     ("now", "since"),
     [
         (NOW, "2026-11-20T17:00:00Z"),
-        (NOW + 54 * MINUTE + 30_000, "2026-11-20T17:00:00Z"),
-        (NOW + 54 * MINUTE + 30_001, "2026-11-20T18:00:00Z"),
+        (NOW + 54 * MINUTE + 45_000, "2026-11-20T17:00:00Z"),
+        (NOW + 54 * MINUTE + 50_000, "2026-11-20T17:00:00Z"),
+        (NOW + 54 * MINUTE + 50_001, "2026-11-20T18:00:00Z"),
         (NOW + 59 * MINUTE, "2026-11-20T18:00:00Z"),
     ],
 )
@@ -54,6 +57,28 @@ def test_it_counts_from_an_hour_of_which_no_event_can_have_been_folded(narrow: S
     narrow.now = now
     assert add(narrow)["dimensions_since"] == {"region": since}
     assert narrow.does("GET", "/v1/meters/requests")["dimensions_since"] == {"region": since}
+
+
+@pytest.mark.parametrize("late", [0, 9_999], ids=["at once", "as late as it may be written"])
+def test_the_first_event_of_that_hour_is_folded_by_it_though_the_meter_was_remembered_just_before(
+    narrow: Street, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    narrow.remembered = vars(Live)["remembered"].func(narrow)  # as a deployment remembers
+    narrow.now = SINCE - 5 * MINUTE - 10_000
+    put = narrow.catalog.put_meter
+
+    def slow(meter: Meter) -> None:
+        narrow.now += late
+        narrow.post(used("before", 1, dimensions={"provider": "aws", "region": "eu"}))
+        narrow.flow()  # whoever folds remembers the meter as it was
+        put(meter)
+
+    monkeypatch.setattr(narrow.catalog, "put_meter", slow)
+    assert add(narrow)["dimensions_since"] == LATER
+    narrow.now = SINCE - 5 * MINUTE
+    narrow.post(used("first-of-it", 120, "7", dimensions={"provider": "aws", "region": "eu"}))
+    narrow.flow()
+    assert used_by(narrow, "requests", window="hour") == {"15:00": {"-": 2}, "17:00": {"eu": 7}}
 
 
 def test_the_instant_stays_whoever_writes_the_meter_again(narrow: Street) -> None:

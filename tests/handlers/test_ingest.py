@@ -34,13 +34,12 @@ def stored(street: Street) -> list[Item]:
     [
         (json.dumps(used("a")), {}, 1),
         (json.dumps([used("a"), edge("start")]), {}, 2),
-        ("[]", {}, 0),
         ("\n".join(json.dumps(used(name)) for name in "abc"), {"content_type": "application/x-ndjson"}, 3),
         (gzip.compress(json.dumps([used("a")]).encode()), {"content_encoding": "gzip"}, 1),
         (gzip.compress(json.dumps(used("a")).encode()), {"content_encoding": "GZIP", "content_type": "any/thing"}, 1),
         (json.dumps(used("a")).encode(), {"content_type": "application/octet-stream"}, 1),
     ],
-    ids=["one", "batch", "none", "ndjson", "gzip", "gzip-of-any-type", "base64"],
+    ids=["one", "batch", "ndjson", "gzip", "gzip-of-any-type", "base64"],
 )
 def test_a_body_is_read_as_its_headers_say(
     street: Street, body: str | bytes, headers: dict[str, str], accepted: int
@@ -91,7 +90,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (used("x", meter="unheard-of"), "unknown_meter"),
     (used("x", customer="nobody"), "unknown_customer"),
     (used("x", timestamp=NOW - 35 * DAY - 1), "timestamp_too_old"),
+    (used("x", timestamp=-1), "timestamp_too_old"),
+    (used("x", timestamp="1969-12-31T23:59:59.999Z"), "timestamp_too_old"),
+    (used("x", timestamp="0001-01-01T00:00:00+14:00"), "timestamp_too_old"),
     (used("x", timestamp=NOW + 5 * MINUTE + 1), "timestamp_in_future"),
+    (used("x", timestamp="9999-12-31T23:59:59Z"), "timestamp_in_future"),
+    (used("x", timestamp=10**40), "timestamp_in_future"),
+    (edge("start", timestamp=-1), "timestamp_too_old"),
     ({name: value for name, value in used("x").items() if name != "value"}, "value_required"),
     (edge("start", type=None), "type_required"),
     (edge("start", dimensions={"memory_gb": "1"}), "session_dimension_missing"),
@@ -113,6 +118,16 @@ def test_a_bad_event_is_told_its_code_and_its_neighbours_are_kept(event: dict[st
     assert rejection["detail"]
     status, answer = send(json.dumps(event))
     assert (status, answer["accepted"], answer["rejected"][0]["code"]) == (400, 0, code)
+
+
+@pytest.mark.parametrize(("body", "kind"), [
+    ("[]", "application/json"), (" [ ] ", "application/json"), ("[]", "application/cloudevents-batch+json"),
+    ("", "application/x-ndjson"), ("\n \r\n", "application/x-ndjson"),
+])  # fmt: skip
+def test_of_no_event_none_is_accepted(street: Street, body: str, kind: str) -> None:
+    status, answer = send(body, content_type=kind)
+    assert (status, answer["code"], answer["accepted"], answer["rejected"]) == (400, "invalid", 0, [])
+    assert stored(street) == []
 
 
 def test_events_at_the_very_edges_of_what_is_accepted_are(street: Street) -> None:

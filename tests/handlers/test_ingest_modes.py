@@ -13,6 +13,7 @@ from metering.times import format_time
 from tests.handlers.street import Street, http_event, used
 
 MEGABYTE = 1024 * 1024
+GOOD = json.dumps([used("a")]).encode()
 
 
 def answer_to(body: bytes, headers: dict[str, str]) -> Any:
@@ -79,15 +80,15 @@ def test_gzip_in_several_pieces_is_read_to_its_end(street: Street) -> None:
 @pytest.mark.parametrize(
     ("body", "encoding", "status"),
     [
-        (gzip.compress(b"[]") + gzip.compress(b" ")[:-1], "gzip", 400),
-        (gzip.compress(b"[]") + b"more", "gzip", 400),
-        (gzip.compress(b"[]")[:-8] + b"\0" * 8, "gzip", 400),
+        (gzip.compress(GOOD) + gzip.compress(b" ")[:-1], "gzip", 400),
+        (gzip.compress(GOOD) + b"more", "gzip", 400),
+        (gzip.compress(GOOD)[:-8] + b"\0" * 8, "gzip", 400),
         (gzip.compress(b" " * 3 * MEGABYTE) * 2, "gzip", 413),
-        (gzip.compress(b"") * 100_000 + gzip.compress(b"[]"), "gzip", 202),
-        (b"[]", "br", 400),
-        (b"[]", "deflate, gzip", 400),
-        (b"[]", "identity", 202),
-        (gzip.compress(b"[]"), "X-GZip", 202),
+        (gzip.compress(b"") * 100_000 + gzip.compress(GOOD), "gzip", 202),
+        (GOOD, "br", 400),
+        (GOOD, "deflate, gzip", 400),
+        (GOOD, "identity", 202),
+        (gzip.compress(GOOD), "X-GZip", 202),
     ],
     ids=["cut", "garbage", "checksum", "large", "empty-pieces", "br", "twice", "identity", "x-gzip"],
 )
@@ -95,7 +96,7 @@ def test_a_packed_body_is_what_its_encoding_says_or_refused(
     street: Street, body: bytes, encoding: str, status: int
 ) -> None:
     assert send(body, {"content-encoding": encoding})[0] == status
-    assert not street.items("Events", "usage")
+    assert len(street.items("Events", "usage")) == (status == 202)
 
 
 def client_error(code: str) -> ClientError:

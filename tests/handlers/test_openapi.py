@@ -357,3 +357,26 @@ def test_the_document_is_not_there_before_it_is_built(
 def test_a_webhook_that_is_not_stripes_is_told_so(street: Street, witness: Witness) -> None:
     assert street.secrets
     assert witness.call("POST", "/v1/stripe/webhook", {"type": "x"})[0] == 400
+
+
+@pytest.mark.parametrize(("events", "is_taken"), [
+    ([], False), ([used("a")], True), ([used(f"{number}") for number in range(1001)], False),
+])  # fmt: skip
+@pytest.mark.usefixtures("street")
+def test_as_many_events_are_taken_as_the_document_says(events: list[Any], is_taken: bool) -> None:
+    answer = ingest.handler(http_event("POST", "/v1/events", json.dumps(events)), None)
+    schema = {"$ref": "urn:api#/paths/~1v1~1events/post/requestBody/content/application~1json/schema"}
+    assert (answer["statusCode"] == 202) == is_taken
+    assert Draft202012Validator(schema, registry=REGISTRY).is_valid(events) == is_taken
+
+
+@pytest.mark.parametrize(("value", "is_taken"), [
+    ("eu", True), (7, True), (0, True), (-1.5, True), (1e30, True), (True, False), (None, False), (["eu"], False),
+])  # fmt: skip
+@pytest.mark.usefixtures("street")
+def test_the_values_of_dimensions_that_are_taken_are_those_of_the_document(value: Any, is_taken: bool) -> None:
+    event = used("a", dimensions={"region": value})
+    answer = ingest.handler(http_event("POST", "/v1/events", json.dumps(event)), None)
+    schema = {"$ref": "urn:api#/components/schemas/Event"}
+    assert (answer["statusCode"] == 202) == is_taken
+    assert Draft202012Validator(schema, registry=REGISTRY).is_valid(event) == is_taken

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metering.times import DAY, HOUR, MINUTE, format_time
+from billing.spans import Grid
+from metering.times import DAY, HOUR, MINUTE, format_time, parse_time
 from tests.handlers.street import NOW, Street, edge, used
 
 BEGAN = NOW - HOUR
@@ -131,6 +132,93 @@ def test_minutes_are_filled_too(street: Street) -> None:
     rows = [("15:56", "0"), ("15:57", "1"), ("15:58", "0"), ("15:59", "1"), ("16:00", "0")]
     assert [each[:2] for each in cells(usage(street, **query))] == rows
     assert len(usage(street, **query, group_by="provider")) == 10
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "providers"),
+    [
+        ("15:09", "15:12", "gcp"),
+        ("15:10", "15:11", "gcp"),
+        ("15:11", "15:13", ""),
+        ("15:05", "15:16", "gcp ibm"),
+        ("15:16", "15:46", "new one"),
+        ("15:00", "15:15", "aws gcp"),
+        ("15:00", "16:01", "aws gcp ibm new one"),
+    ],
+)
+def test_minutes_are_filled_with_the_combinations_of_the_interval_and_no_others(
+    street: Street, since: str, until: str, providers: str
+) -> None:
+    at = {"aws": 0, "gcp": 10, "ibm": 15, "new": 16, "one": 45}
+    street.post(*(used(name, minute, dimensions={"provider": name}) for name, minute in at.items()))
+    street.flow()
+    asked = {"from": f"2026-11-20T{since}:00Z", "to": f"2026-11-20T{until}:00Z", "group_by": "provider"}
+    rows = usage(street, window="minute", fill="zero", limit="1000", **asked)
+    minutes = {row["start"] for row in rows}
+    assert {row["dimensions"]["provider"] for row in rows} == set(providers.split())
+    assert len(rows) == len(minutes) * len(providers.split()), "each combination in each minute"
+    assert sum(int(row["quantity"]) for row in rows) == len(providers.split())
+
+
+def test_a_session_fills_the_minutes_of_the_interval_that_it_touches(street: Street) -> None:
+    where = {"vm": "2", "memory_gb": "2", "provider": "gcp"}
+    street.post(edge("start", 1), edge("stop", 4), edge("start", 12, "2", dimensions=where))
+    street.flow()
+
+    def told(since: str, until: str) -> set[str]:
+        asked = {"from": f"2026-11-20T15:{since}:00Z", "to": f"2026-11-20T15:{until}:00Z", "group_by": "provider"}
+        rows = usage(street, "runtime", window="minute", fill="zero", limit="1000", **asked)
+        return {row["dimensions"]["provider"] for row in rows}
+
+    assert told("02", "03") == told("01", "12") == {"aws"}
+    assert told("04", "12") == set()
+    assert told("05", "20") == told("31", "32") == {"gcp"}
+    assert told("03", "20") == {"aws", "gcp"}
+
+
+def test_where_no_combination_occurs_there_is_nothing_to_fill_and_nothing_to_walk_through(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    street.post(used("a", 0))
+    street.flow()
+
+    def walk(*_: object) -> None:
+        raise AssertionError("half a million hours, one by one")
+
+    monkeypatch.setattr(Grid, "windows", walk)
+    whole = {"window": "hour", "fill": "zero", "from": "1970-01-01T00:00:00Z", "to": "9998-01-01T00:00:00Z"}
+    assert usage(street, **whole, group_by="provider", **{"where.provider": "gcp"}) == []
+
+
+def test_the_running_period_is_the_one_that_runs_whoever_has_settled_the_wallet(build: Callable[[], Street]) -> None:
+    street = build()
+    street.prepare(timezone="America/New_York", anchor_day=15, starts_at="2026-01-01T05:00:00Z")
+    street.post(used("a", value="3"))
+    street.flow()
+
+    def told() -> list[tuple[str, str, str]]:
+        asked = {"customer": "acme", "meter": "requests", "fill": "zero"}
+        rows = street.does("GET", "/v1/usage", query=asked)["rows"]
+        return [(row["start"], row["end"], row["quantity"]) for row in rows]
+
+    boundaries = [f"2026-{month}-15T05:00:00Z" for month in (11, 12)] + ["2027-01-15T05:00:00Z", "2027-02-15T05:00:00Z"]
+    for place, after in enumerate(["2026-12-15T04:59:59Z", "2026-12-15T05:00:00Z", "2027-02-15T04:59:59Z"]):
+        street.now = parse_time(after)  # and no wallet is settled
+        assert told() == [(*boundaries[place : place + 2], "0" if place else "3")]
+        draft = street.does("GET", "/v1/customers/acme/invoices/draft")["period"]
+        assert (draft["start"], draft["end"]) == tuple(boundaries[place : place + 2])
+    street.advance("2027-02-15T04:59:59Z")
+    assert told() == [(*boundaries[2:], "0")]
+
+
+def test_without_a_running_period_it_is_the_calendar_month(street: Street) -> None:
+    street.does("PUT", "/v1/customers/free", {"timezone": "America/New_York"})
+    street.does("PUT", "/v1/customers/gone", {"plan": "serverless", "ends_at": format_time(NOW + HOUR)})
+    street.now = NOW + 2 * HOUR
+    for customer in ("free", "gone"):
+        asked = {"customer": customer, "meter": "requests", "fill": "zero"}
+        (row,) = street.does("GET", "/v1/usage", query=asked)["rows"]
+        assert (row["start"], row["end"]) == ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")
 
 
 def test_a_total_is_zero_where_nothing_was_used_and_zeros_are_asked_for(street: Street) -> None:

@@ -87,7 +87,7 @@ def test_an_object_an_array_and_lines_are_the_same_event(sent: str, content_type
         ({"timestamp": "yesterday"}, "timestamp"),
         ({"timestamp": "2026-11-20T16:00:00"}, "timestamp"),
         ({"timestamp": 1.5}, "timestamp"),
-        ({"timestamp": -1}, "timestamp"),
+        ({"timestamp": "0000-01-01T00:00:00Z"}, "timestamp"),
         ({"timestamp": True}, "timestamp"),
         ({"value": "ten"}, "value"),
         ({"value": True}, "value"),
@@ -173,14 +173,23 @@ def test_an_endless_integer_is_the_fault_of_its_event_alone(digits: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [("1.50", "1.50"), ("1e3", "1e3"), ("12345678901234567890", "12345678901234567890"), ("7", "7")]
+    "number", ["1.50", "1e3", "12345678901234567890", "7", "0", "-0", "-0.0", "0.0", "-7", "1E+2", "1" * 200]
 )
-def test_numbers_among_the_dimensions_keep_their_text(number: str, text: str) -> None:
+def test_numbers_among_the_dimensions_keep_their_text(number: str) -> None:
     sent = json.dumps(GOOD)[:-1] + f', "dimensions": {{"cores": {number}}}}}'
-    for several in (sent, f"[{sent}]"):
-        (event,) = read_events(several.encode())
+    for several in (sent, f"[{sent}]", f"[{sent},null]"):
+        event = read_events(several.encode())[0]
         assert isinstance(event, Event)
-        assert event.dimensions == (("cores", text),)
+        assert event.dimensions == (("cores", number),)
+
+
+@pytest.mark.parametrize("field", ["value", "amount", "revision", "timestamp"])
+def test_minus_zero_is_zero_where_a_number_is_meant(field: str) -> None:
+    sent = json.dumps(GOOD | {field: 0})
+    for zero in ("0", "-0"):
+        written = sent.replace(f'"{field}": 0', f'"{field}": {zero}')
+        for several in (written, f"[{written}]", f"[{written},null]"):
+            assert read_events(several.encode())[0] == accepted(**{field: 0})
 
 
 def test_the_quick_and_the_careful_path_read_the_same() -> None:

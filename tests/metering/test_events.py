@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metering.events import Acceptance, Event, judge, live, winners
 from metering.meters import Meter
-from metering.times import DAY, MINUTE, format_time, parse_time
+from metering.times import BEYOND, DAY, MINUTE, format_time
 from tests.metering.strategies import NOON, duration_meter, events, meters
 
 EVENT = Event("acme", "requests", "e-1", NOON, value=Decimal(5))
@@ -153,6 +153,8 @@ VM = (("vm", "1"),)
         ({"customer": "gone", "timestamp": NOON + 1}, "unknown_customer"),
         ({"timestamp": NOON - 35 * DAY - 1}, "timestamp_too_old"),
         ({"timestamp": NOON + 5 * MINUTE + 1}, "timestamp_in_future"),
+        *(({"timestamp": instant}, "timestamp_too_old") for instant in (-1, -(10**20))),
+        *(({"timestamp": instant}, "timestamp_in_future") for instant in (BEYOND, 10**20)),
         ({"value": None}, "value_required"),
         ({"meter": "low", "value": None}, "value_required"),
         ({"meter": "high", "value": None}, "value_required"),
@@ -184,9 +186,20 @@ def test_an_event_is_taken_or_refused_for_the_first_reason_of_the_contract(
     assert verdict is None or verdict[1]
 
 
-@pytest.mark.parametrize("timestamp", [0, parse_time("9998-01-01T00:00:00Z")])
+@pytest.mark.parametrize("timestamp", [0, BEYOND - 1])
 def test_without_an_acceptance_window_events_of_any_age_are_taken(timestamp: int) -> None:
     assert judge(replace(EVENT, timestamp=timestamp), METERS, CUSTOMERS, NOON, None) is None
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "code"), [(-1, "timestamp_too_old"), (BEYOND - 1, None), (BEYOND, "timestamp_in_future")]
+)
+@pytest.mark.parametrize("acceptance", [None, Acceptance(10**16, 10**16)])
+def test_an_event_at_an_instant_that_nothing_can_be_computed_with_is_refused_whatever_is_accepted(
+    timestamp: int, code: str | None, acceptance: Acceptance | None
+) -> None:
+    verdict = judge(replace(EVENT, timestamp=timestamp), METERS, CUSTOMERS, NOON, acceptance)
+    assert (verdict and verdict[0]) == code
 
 
 def test_an_event_is_written_as_the_api_writes_it() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from metering import totals
 from metering.times import HOUR, QUARTER
-from metering.totals import Totals
+from metering.totals import First, Totals
 from metering.windows import Slots, Tally, merge, merge_tallies
 from tests.metering.strategies import NOON, slots
 
@@ -28,6 +28,25 @@ def test_totals_asked_in_any_order_are_those_of_each_stretch_alone(
     known = Totals(given_slots)
     for start, end in asked:
         assert known.between(start, end) == joined(given_slots, start, end)
+
+
+def test_distinct_values_are_kept_once_however_many_totals_they_are_in() -> None:
+    of = {hour: frozenset(f"{number}" for number in range(hour * 5, hour * 5 + 9)) for hour in range(20)}
+    known = Totals({(hour * HOUR, ()): Tally(9, values=values) for hour, values in of.items()})
+    found = [known.between(0, hour * HOUR)[0, ()].values for hour in halved(1, 20)]
+    kept = {id(values._values) for values in found if isinstance(values, First)}
+    assert len(kept) == 1
+    assert {len(values) for values in found} == {hour * 5 + 4 for hour in range(2, 21)}
+
+
+def test_the_first_of_some_values_are_a_set_like_any_other() -> None:
+    values = [f"{number}" for number in range(9)]
+    three = First(values, 3)
+    assert (len(three), set(three), "2" in three, "3" in three) == (3, {"0", "1", "2"}, True, False)
+    assert three == First(values, 3) == frozenset({"0", "1", "2"}) == First(["2", "1", "0"], 3)
+    assert hash(three) == hash(First(values, 3))
+    assert three not in (First(values, 4), First(["a", "b", "c"], 3), frozenset({"0", "1"}), 3)
+    assert frozenset[str]().union(three, First(["x"], 1)) == {"0", "1", "2", "x"}
 
 
 def halved(low: int, high: int) -> Iterator[int]:

@@ -58,6 +58,15 @@ def test_zero_is_a_value_and_not_the_same_as_none(tally: Tally) -> None:
     assert unpack_slots(pack_slots({(NOON, ()): tally})) == {(NOON, ()): tally}
 
 
+def test_windows_that_are_read_together_share_their_distinct_values() -> None:
+    written: list[Slots] = [{(NOON, ()): Tally(1, values=frozenset({"a value", each}))} for each in ("x y", "y z")]
+    shared: dict[str, str] = {}
+    read = [unpack_slots(pack_slots(window), shared) for window in written]
+    assert read == written
+    once = {id(value) for window in read for value in window[NOON, ()].values}
+    assert len(once) == len(shared) == 3
+
+
 @given(slots, st.randoms(use_true_random=False))
 def test_the_same_usage_is_the_same_bytes(window: Slots, random: Any) -> None:
     pairs = list(window.items())

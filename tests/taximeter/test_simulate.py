@@ -69,6 +69,17 @@ def acme(events: list[Any], now: str = "2026-12-01T06:00:00Z", **customer: objec
     return found
 
 
+def test_events_are_read_as_a_deployment_reads_them() -> None:
+    event = requests("a", "2026-11-02T03:04:05Z", "1", dimensions={"region": 0})
+    body = {"meters": METERS, "plans": [PLAN], "customers": [{"id": "acme", "plan": "basic"}], "events": [event]}
+    written = json.dumps({**body, "now": "2026-12-01T06:00:00Z"})
+    for number in ("0", "-0", "1.50", "1e2"):
+        told = simulate(read(written.replace('"region": 0', f'"region": {number}')))
+        assert [row["dimensions"] for row in told["customers"]["acme"]["usage"]] == [{"region": number}]
+    told = run([requests("old", "1969-12-31T23:59:59Z", "1"), requests("ahead", "9999-01-01T00:00:00Z", "1")])
+    assert [each["code"] for each in told["rejected"]] == ["timestamp_too_old", "timestamp_in_future"]
+
+
 def test_a_month_is_metered_rated_drawn_and_invoiced() -> None:
     told = acme(EVENTS, credits=[{"id": "welcome", "amount": "5"}])
     assert told["usage"] == [

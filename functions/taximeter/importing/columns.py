@@ -10,12 +10,14 @@ from math import isnan
 from typing import TypeVar
 
 from metering.bodies import EventBody, loads
+from metering.decimals import JsonNumber
 from metering.errors import Invalid
 from taximeter.importing.sources import MOST_BYTES_OF_A_LINE, Damaged, Record
 
 Value = TypeVar("Value")
 
 _FIELDS = tuple(name for name in EventBody.__annotations__ if name != "dimensions")
+_NAMES = ("id", "customer", "meter")
 _DIMENSION = "dimensions."
 _NO_OFFSET = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?", re.ASCII)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -70,19 +72,24 @@ class Columns:
         """An event as a line of JSON, without the line's end."""
         if isinstance(record, Damaged):
             return record
-        if isinstance(record, bytes) and not self.nothing:
-            try:
-                loaded = loads(record)
-            except Invalid as fault:
-                return Damaged(shown(record), fault.detail)
-            if not isinstance(loaded, dict):
-                return Damaged(shown(record), "not a JSON object")
-            record = loaded
         if isinstance(record, bytes):
+            return self._line_of_json(record)
+        event = self.event(record)
+        # A column of whole numbers may hold names, whose text is meant; in JSON a name is a string or refused.
+        names = {name: str(event[name]) for name in _NAMES if type(event.get(name)) is int}
+        return _written(event | names)
+
+    def _line_of_json(self, line: bytes) -> bytes | Damaged:
+        if self.nothing:
             # Between the tokens of a line a carriage return is a space, but it would end the line where it arrives.
-            return record.replace(b"\r", b" ")
-        line = json.dumps(self.event(record), separators=(",", ":"), default=str).encode()
-        return line if len(line) <= MOST_BYTES_OF_A_LINE else Damaged(shown(line), "the row is longer than 1 MB")
+            return line.replace(b"\r", b" ")
+        try:
+            loaded = loads(line)
+            return _written(self.event(loaded)) if isinstance(loaded, dict) else Damaged(shown(line), "no JSON object")
+        except Invalid as fault:
+            return Damaged(shown(line), fault.detail)
+        except RecursionError:
+            return Damaged(shown(line), "nested too deeply")
 
     def event(self, row: Mapping[str, object]) -> dict[str, object]:
         """The native event of a row; what has no value is left out."""
@@ -94,7 +101,7 @@ class Columns:
         value: object = self.constants.get(name)
         if value is None:
             value = _plain(row.get(self.columns.get(name, name)))
-        if not isinstance(value, str):
+        if not isinstance(value, str) or isinstance(value, JsonNumber):
             return value
         if name == "timestamp":
             if self.utc and _NO_OFFSET.fullmatch(value):
@@ -117,12 +124,25 @@ class Columns:
             **_dimensions_of(self.constants),
         }
         plain = {name: _plain(value) for name, value in found.items() if value is not None}
-        # A truth is no dimension, but its text is.
-        return {name: json.dumps(value) if isinstance(value, bool) else value for name, value in plain.items()} or None
+        return {name: _text(value) for name, value in plain.items()} or None
 
 
 def _dimensions_of(fields: Mapping[str, Value]) -> dict[str, Value]:
     return {name.removeprefix(_DIMENSION): value for name, value in fields.items() if name.startswith(_DIMENSION)}
+
+
+def _text(value: object) -> object:
+    """The text of a truth or a whole number; what else is there stays."""
+    return json.dumps(value) if isinstance(value, bool) else str(value) if isinstance(value, int) else value
+
+
+def _written(event: Mapping[str, object]) -> bytes | Damaged:
+    """An event as JSON, whose numbers have the digits that they had: which of them are taken is for the API to say."""
+    others = {name: value for name, value in event.items() if not isinstance(value, JsonNumber)}
+    parts = [json.dumps(others, separators=(",", ":"), default=str)[1:-1]]
+    parts += (f'"{name}":{value}' for name, value in event.items() if isinstance(value, JsonNumber))
+    line = f"{{{','.join(filter(None, parts))}}}".encode()
+    return line if len(line) <= MOST_BYTES_OF_A_LINE else Damaged(shown(line), "the row is longer than 1 MB")
 
 
 def _pairs(written: Iterable[str]) -> dict[str, str]:

@@ -53,7 +53,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
     with _explained():
         place = place_of(deployment(name, port))
         asked = asked_of(place, since, until, customer, meter, scan=scan)
-        identity = [name, port, asked.start, asked.end, customer, meter, scan]
+        identity = [name, port, *_interval(since, until), customer, meter, scan]
         progress = Progress(Path.cwd(), identity, restart=restart)
         if scan and not progress.tally.scan_done:
             say("--scan reads the whole Events table, and pays for it; what it finds is paired within seconds")
@@ -83,8 +83,8 @@ def asked_of(place: "Place", since: str, until: str, customer: str, meter: str, 
     from metering.times import HOUR, floor  # noqa: PLC0415 - see the module's docstring
     from taximeter.replaying.run import Asked, too_old  # noqa: PLC0415 - the same
 
-    start = floor(_instant(since, "--from"), HOUR)
-    end = min(-(-_instant(until, "--to") // HOUR) * HOUR, floor(place.now, HOUR) + 2 * HOUR)
+    start, written_end = _interval(since, until)
+    end = min(written_end, floor(place.now, HOUR) + 2 * HOUR)
     if start >= end:
         raise ValueError("--from must lie before --to, and before now")
     refused = too_old(start, place)
@@ -96,6 +96,13 @@ def asked_of(place: "Place", since: str, until: str, customer: str, meter: str, 
     wanted = {key: meters[key] for key in sorted(meters) if meter in ("", key)}
     customers = [place.catalog.account(customer).customer.id] if customer else None
     return Asked(start, end, customers, wanted, scan)
+
+
+def _interval(since: str, until: str) -> tuple[int, int]:
+    """What was written, whole hours: the same whatever the time is, so it tells one replay from another."""
+    from metering.times import HOUR, floor  # noqa: PLC0415 - see the module's docstring
+
+    return floor(_instant(since, "--from"), HOUR), -(-_instant(until, "--to") // HOUR) * HOUR
 
 
 def _instant(written: str, option: str) -> int:

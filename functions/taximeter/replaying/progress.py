@@ -15,6 +15,7 @@ class Tally:
     """What is known of the customers and days that are done.
 
     Attributes:
+        end: where the interval ends: what was asked for ahead of the clock ends where it did when this began; 0 before.
         scanned_to: the key behind which the scan goes on; empty before it and after it.
         scan_done: whether the scan is over, or none is wanted.
         after: the last customer that is done whole.
@@ -29,6 +30,7 @@ class Tally:
         windows: the first of them, as `customer window`.
     """
 
+    end: int = 0
     scanned_to: tuple[str, ...] = ()
     scan_done: bool = False
     after: str = ""

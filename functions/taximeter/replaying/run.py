@@ -109,7 +109,9 @@ class Replay:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._place = place
-        self._asked = asked
+        # What has come since this began is folded as it comes: it is replayed to the same end for every customer.
+        progress.tally = replace(progress.tally, end=progress.tally.end or asked.end)
+        self._asked = replace(asked, end=progress.tally.end)
         self._progress = progress
         self._run = run
         self._told = told

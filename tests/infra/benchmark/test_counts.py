@@ -84,9 +84,7 @@ def told(measured: Measured) -> str:
     return "\n".join(rows)
 
 
-@pytest.mark.parametrize(
-    "key", [pytest.param(key, marks=pytest.mark.deep if key in ("bulk", "mixed") else ()) for key in SMALL]
-)
+@pytest.mark.parametrize("key", SMALL)
 def test_what_events_cost_is_what_is_written_here(key: str) -> None:
     assert told(measure(SMALL[key])) == EXPECTED[key].strip()
 

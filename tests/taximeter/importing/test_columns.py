@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from metering.arrival import read_events
+from metering.events import Event, Rejection
 from taximeter.importing.columns import Columns
 from taximeter.importing.sources import MOST_BYTES_OF_A_LINE, Damaged, Record
 
@@ -51,7 +53,10 @@ def test_columns_are_mapped_and_constants_set() -> None:
         ("value", 0.1, 0.1),
         ("value", float("nan"), None),
         ("id", b"e-1", "e-1"),
-        ("id", 7, 7),
+        ("id", 7, "7"),
+        ("customer", -7, "-7"),
+        ("meter", 7.5, 7.5),
+        ("id", True, True),
         ("revision", "3", 3),
         ("revision", "three", "three"),
         ("void", "TRUE", True),
@@ -61,7 +66,8 @@ def test_columns_are_mapped_and_constants_set() -> None:
         ("dimensions.d", True, {"d": "true"}),
         ("dimensions.d", 1.5, {"d": 1.5}),
         ("dimensions.d", None, None),
-        ("dimensions", {"a": 1, "b": None}, {"a": 1}),
+        ("dimensions.d", 15, {"d": "15"}),
+        ("dimensions", {"a": 1, "b": None}, {"a": "1"}),
         ("dimensions", [("a", "x")], {"a": "x"}),
         ("dimensions", "no object", "no object"),
         ("dimensions", [1], [1]),
@@ -92,12 +98,57 @@ def test_a_line_stays_as_it_was_written_while_nothing_is_mapped() -> None:
 
 
 def test_a_line_can_be_mapped_and_keeps_the_digits_of_its_numbers() -> None:
-    line = b'{"uuid": "e", "value": 1.5000000000000000001, "dimensions": {"a": 1.50}, "zone": "eu"}'
-    assert event(line, "id=uuid", "dimensions.region=zone") == {
-        "id": "e",
-        "value": "1.5000000000000000001",
-        "dimensions": {"a": "1.50", "region": "eu"},
-    }
+    line = (
+        b'{"uuid": "e", "value": 1.5000000000000000001, "amount": 1E+2, "timestamp": 1795190400000, "customer": 7,'
+        b' "dimensions": {"a": 1.50, "b": -0}, "zone": "eu"}'
+    )
+    assert Columns.of(["id=uuid", "dimensions.region=zone"], ["meter=m"]).line(line) == (
+        b'{"id":"e","customer":7,"meter":"m","timestamp":1795190400000,'
+        b'"dimensions":{"a":"1.50","b":"-0","region":"eu"},"value":1.5000000000000000001,"amount":1E+2}'
+    )
+
+
+@pytest.mark.parametrize("written", [b'{"id": %s}', b'{"dimensions": {"a": %s}}'])
+def test_a_line_that_is_nested_deeply_is_told_or_sent(written: bytes) -> None:
+    for depth in (*range(0, 900, 100), *range(900, 1_050)):
+        line = Columns.of([], ["meter=m"]).line(written % (b"[" * depth + b"]" * depth))
+        assert isinstance(line, Damaged) if depth > 1_000 else isinstance(line, bytes | Damaged)
+
+
+def test_what_is_no_event_at_all_stays_json() -> None:
+    for line in (b"{}", b'{"value": 1.5}', b'{"amount":1.5,"value":2e1}', b'{"dimensions":{}}'):
+        sent = Columns.of([], [], utc=True).line(line)
+        assert isinstance(sent, bytes)
+        assert json.loads(sent) == {name: value for name, value in json.loads(line).items() if value}
+
+
+NUMBERS = [
+    ("0.12345678901234567", False), ("12345678901234567", False), ("1" * 200, False), ("1.5e-3", True), ("1e2", True),
+    ("0.123456789012345", True), ('"0.12345678901234567"', True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mapping", [([], []), (["value=value"], []), ([], ["dimensions.region=eu"])])
+@pytest.mark.parametrize(("number", "is_taken"), NUMBERS)
+def test_a_number_is_taken_or_refused_as_the_api_does_whatever_is_mapped_beside_it(
+    mapping: tuple[list[str], list[str]], number: str, is_taken: bool
+) -> None:
+    written = f'{{"id":"a","customer":"acme","meter":"m","timestamp":0,"value":{number},"amount":{number}}}'
+    line = Columns.of(*mapping).line(written.encode())
+    assert isinstance(line, bytes)
+    (event,) = read_events(line, "application/x-ndjson")
+    assert isinstance(event, Event) == is_taken, event
+
+
+@pytest.mark.parametrize("name", ["id", "customer", "meter"])
+def test_a_number_that_is_a_name_is_refused_in_json_whatever_is_mapped_beside_it(name: str) -> None:
+    event = {"id": "a", "customer": "acme", "meter": "m", "timestamp": 0, "value": "1"}
+    for number in (7, 7.5):
+        line = Columns.of([], ["dimensions.region=eu"]).line(json.dumps(event | {name: number}).encode())
+        assert isinstance(line, bytes)
+        (told,) = read_events(line, "application/x-ndjson")
+        assert isinstance(told, Rejection)
+        assert told.detail.startswith(f"{name}: ")
 
 
 @pytest.mark.parametrize("line", [b"{broken", b"[1]", b"7", b"\xff"])

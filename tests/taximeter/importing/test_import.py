@@ -118,6 +118,43 @@ def test_parquet_is_events_too(deployment: Deployment, tmp_path: Path) -> None:
     assert {(event.timestamp, str(event.amount)) for event in events} == {(NOW, "0.1")}
 
 
+def test_whole_numbers_are_names_in_parquet_as_in_csv(deployment: Deployment, tmp_path: Path) -> None:
+    deployment.street.does("PUT", "/v1/customers/17", {})
+    more = (
+        "--set",
+        "meter=requests",
+        "--set",
+        "value=1",
+        "--set",
+        f"timestamp={NOW}",
+        "--map",
+        "dimensions.region=zone",
+    )
+    file = tmp_path / "calls.parquet"
+    write_parquet(file, {"id": [2**53 + 1, 0, -5], "customer": [17, 17, 17], "zone": [7, 0, -7]})
+    assert command(deployment, file, *more).exit_code == 0
+    known = deployment.events()
+    assert [(event.id, event.customer, dict(event.dimensions)["region"]) for event in known] == [
+        *(("-5", "17", "-7"), ("0", "17", "0"), (str(2**53 + 1), "17", "7")),
+    ]
+    file = tmp_path / "calls.csv"
+    file.write_text(f"id,customer,zone\n{2**53 + 1},17,7\n0,17,0\n-5,17,-7\n")
+    assert command(deployment, file, *more).exit_code == 0
+    assert deployment.events() == known
+
+
+def test_a_number_that_may_have_been_rounded_is_refused_whatever_is_set_beside_it(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    rows = [json.dumps(used("a")), json.dumps(used("b")).replace('"value": "1"', '"value": 0.12345678901234567')]
+    file = write(tmp_path / "events.ndjson", [row.encode() for row in rows])
+    for more in ((), ("--set", "dimensions.region=eu"), ("--map", "dimensions.region=zone")):
+        assert command(deployment, file, *more).exit_code == 3
+        (told,) = map(json.loads, (tmp_path / "events.ndjson.rejected.ndjson").read_text().splitlines())
+        assert (told["row"], told["code"], "15 significant digits" in told["detail"]) == (2, "invalid", True)
+    assert {event.id for event in deployment.events()} == {"a"}
+
+
 def test_refused_rows_are_kept_with_the_reasons_and_to_the_last_digit(deployment: Deployment, tmp_path: Path) -> None:
     rounded = json.dumps(used("x")).replace('"value": "1"', '"value": 1234567890.1234567890').encode()
     rows = [*lines(1_100), rounded, b"{broken \xff", b"x" * 2_000_000, json.dumps(used("y", meter="other")).encode()]

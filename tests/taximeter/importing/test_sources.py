@@ -140,6 +140,8 @@ def write_parquet(path: Path, columns: dict[str, list[Any]]) -> None:
                 return Array(texts, DataType.utf8()).cast(DataType.decimal128(38, 2))
             case float():
                 return Array(values, DataType.float64())
+            case int():
+                return Array(values, DataType.int64())
             case _:
                 return Array(values, DataType.utf8())
 

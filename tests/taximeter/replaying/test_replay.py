@@ -345,6 +345,26 @@ def test_the_command_tells_what_changed(bench: Bench, command: Callable[..., Any
     assert "there is no meter 'none'" in command("--meter", "none").stderr
 
 
+def test_what_was_interrupted_goes_on_though_the_hour_has_turned(bench: Bench, command: Callable[..., Any]) -> None:
+    for number in range(60):  # more than are under way at a time
+        bench.street.does("PUT", f"/v1/customers/c{number:02d}", {})
+        bench.street.post(used("a", 1, customer=f"c{number:02d}"))
+    bench.street.flow()
+    bench.fails = 55
+    ahead = ("--from", "2026-11-20", "--to", "2026-11-23")
+    assert "the same command goes on from there" in command(*ahead).stderr
+    bench.street.now += 3 * HOUR
+    bench.street.post(used("b", 150))
+    bench.street.flow()
+    done = command(*ahead, "--json")
+    assert "going on after" in done.stderr
+    told = json.loads(done.stdout)
+    assert (told["customers"], told["hours"], told["changed"]) == (61, 60, 0), "acme's new hour came after it began"
+    assert len(bench.calls) < 55 + 60, "what was done is not done again"
+    assert not list(bench.folder.iterdir())
+    assert json.loads(command(*ahead, "--json").stdout)["hours"] == 61
+
+
 def test_the_command_fails_when_something_could_not_be_processed(bench: Bench, command: Callable[..., Any]) -> None:
     bench.street.post(used("a", 1))
     bench.street.flow()
