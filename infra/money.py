@@ -44,14 +44,17 @@ class Money(Construct):
             self,
             "alert",
             self._shared,
-            description="Tells the topic that a balance is low or a webhook endpoint was disabled",
+            description="Tells the topic what a person has to look at",
             memory_megabytes=256,
             timeout_seconds=30,
             may=[grants.to_topic(topic)],
             environment={"ALERT_TOPIC_ARN": topic.topic_arn},
             dead_letters=self._messages.undelivered,
         )
-        for detail_type in ("balance.low", "webhook_endpoint.disabled"):
+        for detail_type in (
+            *("balance.low", "webhook_endpoint.disabled"),
+            *("top_up.failed", "top_up.action_required", "invoice.payment_failed"),
+        ):
             self._rule(detail_type).add_target(
                 targets.LambdaFunction(
                     alert,

@@ -51,8 +51,11 @@ class Service(Stack):
             settings,
             functions=self.functions,
             consumers=self.pipeline.consumers,
-            parking=[*self.pipeline.parking, *self.money.parking, self.webhooks.notify],
-            reading=[self.pipeline.ingest, self.api.api],
-            notifying=self.webhooks.notify,
+            counting={
+                "ParkedRecords": [*self.pipeline.parking, *self.money.parking, self.webhooks.notify],
+                "UnreadableCustomers": [self.pipeline.ingest, self.api.api],
+                "MessagesWaiting": [self.money.top_up, self.money.collect, self.webhooks.notify],
+                "WebhooksFailed": [self.webhooks.notify],
+            },
             dead_letters=self.messages.dead_letters,
         )

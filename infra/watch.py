@@ -1,6 +1,6 @@
 """What an operator looks at: alarms that say something is stuck or lost, and one dashboard."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -14,6 +14,8 @@ from infra.function import OurFunction
 from infra.settings import Settings
 
 _MINUTES = Duration.minutes(5)
+# Between two tries of a message that waits (handlers/_messages.py).
+_LONGEST_PAUSE = Duration.minutes(15)
 # What pair counts of the sessions that it announces as odd: the senders' mistakes, so a graph and no alarm.
 _ODDITIES = ("OrphanStops", "SessionsCutByAStart", "SessionsCutByTheirDuration")
 # A consumer whose oldest record waits longer than this is behind, not merely gathering.
@@ -30,9 +32,7 @@ class Watch(Construct):
         *,
         functions: Sequence[OurFunction],
         consumers: Sequence[OurFunction],
-        parking: Sequence[OurFunction],
-        reading: Sequence[OurFunction],
-        notifying: OurFunction,
+        counting: Mapping[str, Sequence[OurFunction]],
         dead_letters: Sequence[sqs.Queue],
     ) -> None:
         """Place what the settings ask for.
@@ -42,18 +42,16 @@ class Watch(Construct):
             settings: The deployment's choices.
             functions: All functions, for their errors.
             consumers: Those that read streams, for their lag.
-            parking: Those that set aside what they cannot process, for how much of it.
-            reading: Those that go on without a customer who cannot be read, for how often they do.
-            notifying: The one that posts webhooks, for those that arrived nowhere in all their tries.
+            counting: What is counted, by the name of its metric, and who does: records that were set aside, customers
+                that could not be read and were passed over, messages that wait for others for long, webhooks that
+                arrived nowhere in all their tries.
             dead_letters: Queues that are empty when all is well.
         """
         super().__init__(scope, "Watch")
         self._settings = settings
         self._functions = functions
         self._consumers = consumers
-        self._parking = parking
-        self._reading = reading
-        self._notifying = notifying
+        self._counting = counting
         self._dead_letters = dead_letters
         if settings.alarms:
             self._alarms()
@@ -70,6 +68,7 @@ class Watch(Construct):
             *(self._failing(function) for function in self._functions),
             self._parked(),
             self._unheard(),
+            self._stuck(),
         ):
             alarm.add_alarm_action(notify)
 
@@ -91,30 +90,29 @@ class Watch(Construct):
 
     def _parked(self) -> cloudwatch.Alarm:
         """What a function set aside or passed over: nothing is lost, and nothing of it is billed yet."""
-        metrics = {f"parked{index}": self._parked_by(f) for index, f in enumerate(self._parking)}
-        for index, function in enumerate(self._reading):
-            metrics[f"unreadable{index}"] = self._counted("UnreadableCustomers", function.service)
-        total = cloudwatch.MathExpression(
-            expression=" + ".join(f"FILL({name}, 0)" for name in metrics),
-            using_metrics=metrics,
-            label="Parked records and customers that cannot be read",
-            period=_MINUTES,
-        )
+        metrics = [*self._counted("ParkedRecords"), *self._counted("UnreadableCustomers")]
+        total = _sum("Parked records and customers that cannot be read", metrics, _MINUTES)
         said = "Records were parked: look, then redrive; or customers cannot be read: write them anew"
         return self._alarm("ParkedRecords", total, 0, said)
 
     def _unheard(self) -> cloudwatch.Alarm:
         """Webhooks that were given up: each is in its endpoint's log, from which it can be sent again."""
-        metric = self._counted("WebhooksFailed", self._notifying.service)
+        [metric] = self._counted("WebhooksFailed")
         return self._alarm(
             "WebhooksFailed", metric, 0, "Webhooks were given up: look at their endpoint, then redeliver"
         )
 
-    def _parked_by(self, function: OurFunction) -> cloudwatch.Metric:
-        return self._counted("ParkedRecords", function.service)
+    def _stuck(self) -> cloudwatch.Alarm:
+        """Messages that wait for an answer of others, of Stripe above all, and have done so for half an hour."""
+        metrics = self._counted("MessagesWaiting")
+        said = "Messages wait for half an hour or more, for Stripe above all: 'put back' in the log says why"
+        return self._alarm("MessagesWaiting", _sum("Messages that wait", metrics, _LONGEST_PAUSE), 0, said)
 
-    def _counted(self, name: str, service: str) -> cloudwatch.Metric:
-        """What a handler counts."""
+    def _counted(self, name: str) -> list[cloudwatch.Metric]:
+        """What handlers count, each for itself."""
+        return [self._counted_by(name, function.service) for function in self._counting[name]]
+
+    def _counted_by(self, name: str, service: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(
             namespace=self._settings.name,
             metric_name=name,
@@ -147,16 +145,22 @@ class Watch(Construct):
         )
         dashboard.add_widgets(
             _graph("Oldest record", [_iterator_age(f) for f in consumers]),
-            _graph("Parked records", [self._parked_by(f) for f in self._parking]),
+            _graph("Parked records", self._counted("ParkedRecords")),
             _graph(
                 "Dead letters",
                 [q.metric_approximate_number_of_messages_visible() for q in self._dead_letters],
             ),
         )
         dashboard.add_widgets(
-            _graph("Odd sessions", [self._counted(name, "pair") for name in _ODDITIES]),
-            _graph("Webhooks given up", [self._counted("WebhooksFailed", self._notifying.service)]),
+            _graph("Odd sessions", [self._counted_by(name, "pair") for name in _ODDITIES]),
+            _graph("Webhooks given up", self._counted("WebhooksFailed")),
         )
+
+
+def _sum(label: str, metrics: Sequence[cloudwatch.Metric], period: Duration) -> cloudwatch.MathExpression:
+    named: dict[str, cloudwatch.IMetric] = {f"each{index}": metric for index, metric in enumerate(metrics)}
+    expression = " + ".join(f"FILL({name}, 0)" for name in named)
+    return cloudwatch.MathExpression(expression=expression, using_metrics=named, label=label, period=period)
 
 
 def _iterator_age(function: OurFunction) -> cloudwatch.Metric:

@@ -90,15 +90,23 @@ class Payments:
         """Ask what became of a payment."""
         return _payment(self._stripe.call(lambda client: client.v1.payment_intents.retrieve(payment)))
 
-    def find(self, customer: str, metadata: Mapping[str, str]) -> Payment | None:
-        """Find a payment whose id was lost by what was written on it; None if it was never made."""
+    def find(self, asked: Asked, since: int) -> Payment | None:
+        """Find a payment whose id was lost by what was written on it; None if none was made since then.
 
-        def search(client: stripe.StripeClient) -> Payment | None:
-            pages = client.v1.payment_intents.list({"customer": customer, "limit": 100})
-            found = map(_payment, pages.auto_paging_iter())
-            return next((each for each in found if metadata.items() <= each.metadata.items()), None)
+        Raises:
+            Conflict: `payment_differs`, there is one, of another amount.
+        """
 
-        return self._stripe.call(search)
+        def search(client: stripe.StripeClient) -> stripe.PaymentIntent | None:
+            params: Any = {"customer": asked.customer, "created": {"gte": since // 1000}, "limit": 100}
+            pages = client.v1.payment_intents.list(params)
+            ours = (each for each in pages.auto_paging_iter() if asked.metadata.items() <= metadata_of(each).items())
+            return next(ours, None)
+
+        found = self._stripe.call(search)
+        if found and (found.amount, found.currency) != (asked.amount, asked.currency):
+            raise Conflict(f"{found.id} was made for the same, with another amount", "payment_differs")
+        return _payment(found) if found else None
 
     def cancel(self, payment: str) -> Payment:
         """Cancel a payment that was not made; returns what it is now: one that was decided already stays what it is.
@@ -113,16 +121,23 @@ class Payments:
 
     def returned(self, payment: str) -> int:
         """How much of a payment went back, by refunds and lost disputes, in the currency's minor unit."""
+        return self._kept_and_returned(payment)[1]
 
-        def read(client: stripe.StripeClient) -> int:
+    def kept(self, payment: str) -> int:
+        """How much of a payment was charged and did not go back, in the currency's minor unit."""
+        return self._kept_and_returned(payment)[0]
+
+    def _kept_and_returned(self, payment: str) -> tuple[int, int]:
+        def read(client: stripe.StripeClient) -> tuple[int, int]:
             given = client.v1.payment_intents.retrieve(payment, {"expand": ["latest_charge"]}).latest_charge
             if not isinstance(given, stripe.Charge):
-                return 0
+                return 0, 0
             lost = 0
             if given.disputed:
                 disputes = client.v1.disputes.list({"payment_intent": payment, "limit": 100})
                 lost = sum(each.amount for each in disputes.auto_paging_iter() if each.status == "lost")
-            return min(given.amount_refunded + lost, given.amount)
+            returned = min(given.amount_refunded + lost, given.amount)
+            return given.amount - returned, returned
 
         return self._stripe.call(read)
 

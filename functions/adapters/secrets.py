@@ -53,7 +53,8 @@ class Secret:
     def stripe_webhook_secrets(self) -> list[str]:
         """The secrets with which Stripe may have signed; none until the operator has put them there."""
         secrets = self._read().get("stripe_webhook_secrets")
-        return [str(each) for each in secrets] if isinstance(secrets, list) else []
+        # Whoever signs with nothing would fit one that is empty.
+        return [each for each in secrets if each and isinstance(each, str)] if isinstance(secrets, list) else []
 
     def signing_key(self) -> str:
         """The key from which the secrets of webhook endpoints are derived; made when the deployment was.

@@ -8,7 +8,7 @@ What is called stands in `adapters.payments`, `adapters.stripe_customers` and `a
 
 import time
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, Inexact
 from typing import Any, TypeVar
 
 import stripe
@@ -39,6 +39,15 @@ def in_minor_units(amount: Decimal, currency: str) -> int:
     """
     scaled = EXACT.scaleb(amount, stripe_digits(currency))
     return int(scaled.to_integral_exact(context=EXACT))
+
+
+def is_chargeable(amount: Decimal, currency: str) -> bool:
+    """Whether a card can be charged with exactly this; of three decimals Stripe wants the last to be zero."""
+    try:
+        units = in_minor_units(amount, currency)
+    except Inexact:
+        return False
+    return stripe_digits(currency) < 3 or not units % 10
 
 
 @exact
@@ -141,6 +150,7 @@ def _translated(error: stripe.StripeError) -> TaximeterError:
         return Unavailable(detail, "stripe_busy")
     # A key that was used for something else: somebody calls for the same thing, or did. Ask what became of it.
     taken = isinstance(error, stripe.IdempotencyError)
-    if status is None or status in (401, 409) or status >= 500 or taken:
+    # A key that may not do this is the operator's to put right, and nothing that a customer did.
+    if status is None or status in (401, 403, 409) or status >= 500 or taken:
         return Unavailable(detail, "stripe_unavailable")
     return Conflict(detail, "stripe_refused")

@@ -1,5 +1,6 @@
 """Stripe's customers: whom a card belongs to, and which one pays."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from adapters.stripe import Stripe
@@ -12,17 +13,28 @@ class StripeCustomers:
     def __init__(self, stripe: Stripe) -> None:
         self._stripe = stripe
 
-    def create(self, customer: str, name: str, email: str | None) -> str:
-        """Make a customer there for one of ours; returns its id. The same again within a day is the same one."""
-        params: Any = {"name": name or customer, "metadata": {"taximeter_customer": customer}}
+    def create(self, name: str, email: str | None, metadata: Mapping[str, str]) -> str:
+        """Make a customer there for one of ours; returns its id. The same again within a day is the same one.
+
+        Args:
+            name: what to call it there.
+            email: where Stripe may write to.
+            metadata: ids only; no other customer has the same.
+        """
+        params: Any = {"name": name, "metadata": dict(metadata)}
         params |= {"email": email} if email else {}
         # Under another name it is another request, which Stripe would refuse under the same key.
-        options: Any = {"idempotency_key": f"customer:{customer}:{digest(canonical(params))}"}
+        options: Any = {"idempotency_key": f"customer:{digest(canonical(params))}"}
         return self._stripe.call(lambda client: client.v1.customers.create(params, options)).id
 
     def default_method(self, customer: str) -> str | None:
-        """The card that a customer pays with: the default one, else the newest; None if there is none."""
+        """The card that a customer pays with: the default one, else the newest; None if there is none.
+
+        One that was deleted has none any more.
+        """
         found = self._stripe.call(lambda client: client.v1.customers.retrieve(customer))
+        if getattr(found, "deleted", False):
+            return None
         settings = found.invoice_settings
         default = settings.default_payment_method if settings else None
         if default:

@@ -12,7 +12,7 @@ Three kinds of calls, by what makes them harmless to repeat:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import stripe
@@ -57,13 +57,15 @@ class Wanted:
         customer: Stripe's.
         currency: ISO 4217.
         days_until_due: of one that is sent; None for one that is charged.
-        metadata: ids only; no other invoice of the customer has the same.
+        named: ids only; no other invoice of the customer has the same, but one that was voided.
+        more: what else is written on it: ids only.
     """
 
     customer: str
     currency: str
     days_until_due: int | None
-    metadata: Mapping[str, str]
+    named: Mapping[str, str]
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
 class StripeInvoices:
@@ -72,8 +74,11 @@ class StripeInvoices:
     def __init__(self, stripe: Stripe) -> None:
         self._stripe = stripe
 
-    def make(self, wanted: Wanted, key: str, *, is_new: bool) -> StripeInvoice:
-        """Make an empty draft, or find the one that was made before; `is_new` says that none can have been.
+    def make(self, wanted: Wanted, key: str) -> tuple[StripeInvoice, bool]:
+        """Make an empty draft, or find what was made before; returns whether it is new.
+
+        It is looked for however sure its caller is that there is none: a table that was restored from a backup knows
+        nothing of what was invoiced since.
 
         Raises:
             Conflict: `stripe_refused`, none was made and never will be.
@@ -83,7 +88,7 @@ class StripeInvoices:
             "currency": wanted.currency.lower(),
             "auto_advance": False,
             "pending_invoice_items_behavior": "exclude",
-            "metadata": dict(wanted.metadata),
+            "metadata": {**wanted.named, **wanted.more},
             **_terms(wanted.days_until_due),
         }
 
@@ -91,14 +96,16 @@ class StripeInvoices:
             options: Any = {"idempotency_key": key}
             return read_invoice(self._stripe.call(lambda client: client.v1.invoices.create(params, options)))
 
-        return _once(made, lambda: self._find(wanted), key, is_new=is_new)
+        found = self._find(wanted)
+        return (found, False) if found else (_once(made, lambda: self._find(wanted), key, is_new=True), True)
 
     def _find(self, wanted: Wanted) -> StripeInvoice | None:
         """Find an invoice whose id was lost by what was written on it."""
 
         def search(client: stripe.StripeClient) -> StripeInvoice | None:
             pages = client.v1.invoices.list({"customer": wanted.customer, "limit": 100})
-            found = (each for each in pages.auto_paging_iter() if wanted.metadata.items() <= metadata_of(each).items())
+            standing = (each for each in pages.auto_paging_iter() if each.status != "void")
+            found = (each for each in standing if wanted.named.items() <= metadata_of(each).items())
             return next(map(read_invoice, found), None)
 
         return self._stripe.call(search)

@@ -14,6 +14,7 @@ from billing.customers import Customer
 from billing.money import exact, round_money
 from metering.decimals import text
 from metering.errors import Conflict
+from metering.packing import canonical, digest
 from metering.times import HOUR, MINUTE, format_time
 
 State = Literal["requested", "creating", "confirming", "linking", "action_required", "succeeded", "failed", "canceled"]
@@ -49,6 +50,7 @@ class Attempt:
         requested_at: counts against the caps of that day and month.
         changed_at: when it came into its state.
         card_holder: the Stripe customer who pays, stored before the first call like all that the calls are made of.
+        deployment: whose it is, as several may share an account at Stripe and have customers and ids alike.
         payment_method: the card that pays.
         payment_intent: Stripe's payment, once it is known.
         reason: why it failed, in the words of Stripe's code.
@@ -68,6 +70,7 @@ class Attempt:
     requested_at: int
     changed_at: int
     card_holder: str | None = None
+    deployment: str = ""
     payment_method: str | None = None
     payment_intent: str | None = None
     reason: str | None = None
@@ -91,7 +94,11 @@ class Attempt:
     @property
     def metadata(self) -> Mapping[str, str]:
         """What is written on everything that Stripe keeps for it: ids only."""
-        return {"taximeter_customer": self.customer, "taximeter_top_up": self.id}
+        return {
+            "taximeter_deployment": self.deployment,
+            "taximeter_customer": self.customer,
+            "taximeter_top_up": self.id,
+        }
 
     @property
     def page_expires_at(self) -> int:
@@ -104,8 +111,11 @@ class Attempt:
         return self.page_expires_at if self.state == "action_required" else self.changed_at + _STANDSTILL
 
     def idempotency_key(self, call: Call) -> str:
-        """The key under which Stripe makes a call for this attempt at most once; other calls may be made again."""
-        return f"top_up:{self.id}:{call}"
+        """The key under which Stripe makes a call for this attempt at most once; other calls may be made again.
+
+        An account at Stripe has one set of keys, and people choose ids: so all that an attempt is named by is in it.
+        """
+        return f"top_up:{digest(canonical([self.deployment, self.customer, self.id]))}:{call}"
 
     def as_json(self) -> dict[str, Any]:
         """The attempt as the API lists it."""

@@ -46,6 +46,7 @@ class Collecting:
 
     Attributes:
         issue: how many Stripe invoices were begun for it; names their keys.
+        deployment: whose it is, as several may share an account at Stripe; on the Stripe invoice, and in its keys.
         card_holder: the Stripe customer to whom the Stripe invoice is addressed.
         days_until_due: of a Stripe invoice that is sent; None for one that is charged.
         sent: whether Stripe was told to send it.
@@ -62,6 +63,7 @@ class Collecting:
 
     stage: Stage = "waiting"
     issue: int = 0
+    deployment: str = ""
     card_holder: str | None = None
     days_until_due: int | None = None
     sent: bool = False

@@ -102,6 +102,10 @@ class Invoice:
             return at_once if state.stage == "waiting" and state.look_at is None else state.look_at
         return at_once if state.at_stripe and state.closed != self.status else None
 
+    def idempotency_key(self, call: str) -> str:
+        """The key under which Stripe makes a call for its Stripe invoice at most once."""
+        return f"invoice:{self.collecting.deployment}:{self.id}:{self.collecting.issue}:{call}"
+
     def as_json(self) -> dict[str, Any]:
         """The invoice as the API shows it."""
         return {**self.kept_as_json(), **self._collected_as_json()}

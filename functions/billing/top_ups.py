@@ -17,6 +17,8 @@ from metering.times import DAY, HOUR
 # After one more it waits for a person: another card, another rule, or a top-up by hand that succeeds.
 COOL_OFFS = (HOUR, DAY, 3 * DAY)
 
+_BETWEEN_ZONES = 2 * DAY  # and more: 26 hours lie between the first zone and the last
+
 BY_A_PERSON = "canceled"
 """The reason of an attempt that a person has cancelled."""
 
@@ -93,9 +95,12 @@ def _means(customer: Customer) -> str:
 
 
 def opened(state: TopUps, made: Attempt, timezone: str) -> TopUps:
-    """The wallet's knowledge once an attempt was made; what was counted in earlier months is dropped."""
+    """The wallet's knowledge once an attempt was made; what was counted in earlier months is dropped.
+
+    But for what may be of this month again when the customer moves to another zone.
+    """
     month = local_month(timezone, made.requested_at)
-    kept = tuple(each for each in state.counted if each.requested_at >= month.start)
+    kept = tuple(each for each in state.counted if each.requested_at >= month.start - _BETWEEN_ZONES)
     counted = (*kept, Counted(made.requested_at, made.amount))
     return replace(state, open=made.id, counted=counted)
 

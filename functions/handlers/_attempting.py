@@ -6,8 +6,8 @@ charge at the most, and one credit for it.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from decimal import Inexact
 from typing import Any
 
 from adapters.attempts import attempt_put
@@ -15,7 +15,8 @@ from adapters.items import Put
 from adapters.ledger import grant_put
 from adapters.outbox import outbox_item
 from adapters.payments import Asked, Payment
-from adapters.stripe import in_minor_units
+from adapters.stripe import in_minor_units, is_chargeable
+from adapters.stripe_pages import Page
 from billing.attempts import PATIENCE, Attempt, State, moved
 from billing.credits import CreditRequest
 from billing.settlement import Announcement
@@ -25,9 +26,12 @@ from handlers._live import Live
 from handlers._settling import View, settle_customer
 from metering.decimals import text
 from metering.errors import Conflict
-from metering.times import format_time
+from metering.times import DAY, format_time
 
 Step = Callable[[Attempt], Attempt | None]
+
+_RESTORED = 35 * DAY
+"""How far back a table can be restored: what was paid since by somebody who asked for it under the same id is known."""
 
 
 class Attempting:
@@ -64,17 +68,17 @@ class Attempting:
         try:
             return self._steps[attempt.state](attempt)
         except Conflict as refused:
-            if refused.code != "stripe_refused":
+            if refused.code not in ("stripe_refused", "payment_differs"):
                 raise
-            return self._refused(attempt)
+            return self._refused(attempt, refused.code)
 
-    def _refused(self, attempt: Attempt) -> Attempt | None:
+    def _refused(self, attempt: Attempt, code: str) -> Attempt | None:
         """Stripe will never do what was asked; a payment that was made by then is cancelled first."""
         if attempt.state == "confirming":
-            return self._decide(attempt, self._live.payments.read(str(attempt.payment_intent)), "stripe_refused")
+            return self._decide(attempt, self._live.payments.read(str(attempt.payment_intent)), code)
         if attempt.state == "action_required":
             raise Conflict("Stripe does not know the page on which a top-up was to be paid", "top_up_page")
-        return self._end(attempt, "failed", attempt.reason or "stripe_refused")
+        return self._end(attempt, "failed", attempt.reason or code)
 
     def _begin(self, attempt: Attempt) -> Attempt | None:
         view = settle_customer(attempt.customer, self._live, self._now)
@@ -86,16 +90,19 @@ class Attempting:
         method = self._live.stripe_customers.default_method(holder) if holder else None
         if method is None:
             return self._end(attempt, "failed", "no_payment_method")
-        try:
-            in_minor_units(attempt.charged, attempt.currency)
-        except Inexact:
+        if not is_chargeable(attempt.charged, attempt.currency):
             return self._end(attempt, "failed", "amount_not_chargeable")
-        return self._move(attempt, "creating", card_holder=holder, payment_method=method)
+        known = {"card_holder": holder, "payment_method": method, "deployment": self._live.deployment_id}
+        return self._move(attempt, "creating", **known)
 
     def _create(self, attempt: Attempt) -> Attempt | None:
-        """Make the payment, or find the one that was made by who was here before and lost its id."""
-        payments, fresh = self._live.payments, "creating" in self._calls_made
-        found = None if fresh else payments.find(str(attempt.card_holder), attempt.metadata)
+        """Make the payment, or find the one that was made by who was here before and lost its id.
+
+        What is asked for by the clock was never asked for before; what a person asks for may have been.
+        """
+        payments, fresh = self._live.payments, attempt.automatic and "creating" in self._calls_made
+        since = attempt.requested_at - _RESTORED
+        found = None if fresh else payments.find(_asked(attempt), since)
         if found is None and self._gives_up(attempt):
             # If it turns up after all it is unconfirmed, and nobody confirms it any more.
             return self._end(attempt, "canceled", self._why_given_up)
@@ -122,6 +129,8 @@ class Attempting:
             return self._end(attempt, "succeeded", None)
         if payment.outcome == "processing":
             return attempt
+        if payment.cancelled and not payment.reason and self._gives_up(attempt):
+            return self._end(attempt, "canceled", self._why_given_up)
         if payment.outcome == "action_required":
             return self._move(attempt, "linking", reason=payment.reason)
         if payment.outcome == "declined" or refused:
@@ -148,15 +157,23 @@ class Attempting:
         page = self._live.stripe_pages.read(str(attempt.page))
         if page.status == "open" and (self._cancel or self._now >= attempt.stands_still_at):
             page = self._live.stripe_pages.expire(page.id)
-        if page.paid and page.payment:
-            if page.method and page.customer:  # the card that a person has just paid with pays from now on
-                self._live.stripe_customers.set_default_method(page.customer, page.method)
+        if page.payment and page.paid:
+            self._pays_from_now_on(page)
             return self._end(replace(attempt, payment_intent=page.payment), "succeeded", None, attempt)
+        if page.payment and page.status == "complete":
+            paid = self._live.payments.read(page.payment)  # which took its time
+            return self._end(attempt, "failed", paid.reason) if paid.outcome == "declined" else attempt
         if page.status != "expired":
             return attempt
         if self._cancel:
             return self._end(attempt, "canceled", self._cancel)
         return self._end(attempt, "failed", attempt.reason)
+
+    def _pays_from_now_on(self, page: Page) -> None:
+        """Have the card that a person has just paid with pay from now on, where it can: not every way to pay can."""
+        if page.method and page.customer:
+            with suppress(Conflict):
+                self._live.stripe_customers.set_default_method(page.customer, page.method)
 
     def _gives_up(self, attempt: Attempt) -> bool:
         """Whether it is to be ended though an outcome is unknown, in a way after which nothing can be charged."""
@@ -178,10 +195,11 @@ class Attempting:
         after = moved(known, state, self._now, reason=reason)
 
         def change(view: View) -> tuple[Wallet, list[Put]] | None:
+            credited = state == "succeeded" and self._live.ledger.grant_of(after.customer, str(after.payment_intent))
             current = self._live.attempts.find(before.customer, before.id)
             if current != before:
                 return None  # another run has ended or moved it
-            return _ended(view, before, after)
+            return _ended(view, before, after, credited=bool(credited))
 
         settle_customer(before.customer, self._live, self._now, change)
         return self._live.attempts.find(before.customer, before.id)
@@ -207,8 +225,11 @@ def _asked(attempt: Attempt) -> Asked:
     )
 
 
-def _ended(view: View, before: Attempt, after: Attempt) -> tuple[Wallet, list[Put]]:
-    """The wallet after an attempt has ended, and what is written with it."""
+def _ended(view: View, before: Attempt, after: Attempt, *, credited: bool) -> tuple[Wallet, list[Put]]:
+    """The wallet after an attempt has ended, and what is written with it.
+
+    It may be `credited` while the attempt is open: by a person, who has granted a credit with the payment's id.
+    """
     customer, known = view.account.customer, view.wallet.top_ups
     wallet = replace(view.wallet, top_ups=finished(known, after, customer))
     puts = [attempt_put(before, after)]
@@ -216,10 +237,13 @@ def _ended(view: View, before: Attempt, after: Attempt) -> tuple[Wallet, list[Pu
         request = CreditRequest.model_validate(
             {"id": after.payment_intent, "amount": text(after.amount), "kind": "paid", "reference": after.id}
         )
-        wallet = grant(wallet, request, view.now)
-        puts.append(grant_put(after.customer, wallet.credits[-1], request))
-    # Of several declines in a row the customer is told once; one that was asked to pay in person was told then.
-    told_before = after.automatic and (after.page is not None or declined_before(customer, known))
+        if not credited:
+            wallet = grant(wallet, request, view.now)
+            puts.append(grant_put(after.customer, wallet.credits[-1], request))
+    # Of several declines in a row the customer is told once; one that was asked to pay in person was told then, and
+    # learns only that what was done there has not paid.
+    unpaid = after.page is not None and after.reason == before.reason
+    told_before = after.automatic and (unpaid or (after.page is None and declined_before(customer, known)))
     if after.state == "succeeded" or (after.state == "failed" and not told_before):
         again_at = wallet.top_ups.cool_off_until
         told = {} if after.state == "succeeded" else {"tried_again_at": again_at and format_time(again_at)}

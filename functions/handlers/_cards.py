@@ -21,6 +21,8 @@ def card_saved(page_id: str, live: Live, now: int) -> None:
     """
     page = live.stripe_pages.read(page_id)
     customer = page.metadata.get("taximeter_customer")
+    if page.metadata.get("taximeter_deployment") != live.deployment_id:
+        return  # another's, who shares our account at Stripe
     if customer is None or page.status != "complete" or page.method is None or page.customer is None:
         return
     live.stripe_customers.set_default_method(page.customer, page.method)

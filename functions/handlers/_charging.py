@@ -83,7 +83,7 @@ class _Charging:
     def _send(self, invoice: Invoice, theirs: StripeInvoice) -> Invoice:
         """Have Stripe mail it, once; one that was finalised to be charged cannot be: there is its page."""
         if theirs.is_sent and not invoice.collecting.sent:
-            self.live.stripe_invoices.send(theirs.id, f"invoice:{invoice.id}:{invoice.collecting.issue}:send")
+            self.live.stripe_invoices.send(theirs.id, invoice.idempotency_key("send"))
         return self._rest(invoice, sent=theirs.is_sent)
 
     def _charge(self, invoice: Invoice) -> Invoice:
@@ -97,7 +97,7 @@ class _Charging:
 
     def _try(self, invoice: Invoice) -> Invoice:
         state, stripe_id = invoice.collecting, str(invoice.stripe_invoice)
-        key = f"invoice:{invoice.id}:{state.issue}:pay:{state.tries}"
+        key = invoice.idempotency_key(f"pay:{state.tries}")
         try:
             tried = self.live.stripe_invoice_payments.pay(stripe_id, str(state.method), key)
         except Conflict:

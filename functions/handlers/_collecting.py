@@ -55,11 +55,10 @@ class _Bringing:
             match invoice.collecting.stage:
                 case "waiting" | "others" | "held":
                     invoice = self._begin_first(invoice)
-                    is_new = invoice.collecting.stage == "making"
-                    if not is_new:
+                    if invoice.collecting.stage != "making":
                         return invoice
                 case "making":
-                    invoice, theirs = self._make(invoice, is_new=is_new)
+                    invoice, theirs, is_new = self._make(invoice)
                 case "filling":
                     invoice, theirs = self._fill(invoice, theirs, is_new=is_new)
                     is_new = False
@@ -90,7 +89,8 @@ class _Bringing:
         days = self.customer.days_until_due if self.customer.collection == "send_invoice" else None
         carries = invoice.collecting.carries if carried is None else tuple(each.id for each in carried)
         holder = self.customer.stripe_customer or str(invoice.collecting.card_holder)
-        state = begun(invoice.collecting, holder, days, carries, self.now)
+        named = replace(invoice.collecting, deployment=self.live.deployment_id)
+        state = begun(named, holder, days, carries, self.now)
         after = replace(invoice, stripe_invoice=None, hosted_invoice_url=None, collecting=state)
         carrying = [
             (each, replace(each, collecting=into(each.collecting, "carried", carried_by=invoice.id)))
@@ -99,17 +99,17 @@ class _Bringing:
         self.live.invoices.move_all([(invoice, after), *carrying], [], self.now)
         return after
 
-    def _make(self, invoice: Invoice, *, is_new: bool) -> _Step:
+    def _make(self, invoice: Invoice) -> tuple[Invoice, StripeInvoice | None, bool]:
         wanted, key = wanted_of(invoice)
         try:
-            theirs = self.live.stripe_invoices.make(wanted, key, is_new=is_new)
+            theirs, is_new = self.live.stripe_invoices.make(wanted, key)
         except Conflict:
             if not self._is_for_another(invoice):
                 raise
-            return self._begin(invoice), None
+            return self._begin(invoice), None, False
         state = into(invoice.collecting, "filling", invoice.collecting.look_at)
         after = replace(invoice, stripe_invoice=theirs.id, collecting=state)
-        return move(invoice, after, [], self.live, self.now), theirs
+        return move(invoice, after, [], self.live, self.now), theirs, is_new
 
     def _is_for_another(self, invoice: Invoice) -> bool:
         """Whether our customer has become another one of Stripe's since its Stripe invoice was begun."""
@@ -145,7 +145,7 @@ class _Bringing:
             [(what, in_minor_units(amount, invoice.currency)) for what, amount in rows]
             for rows in (lines_to_collect(invoice), sums)
         )
-        key = f"invoice:{invoice.id}:{invoice.collecting.issue}:lines"
+        key = invoice.idempotency_key("lines")
         return self.live.stripe_invoices.add_lines(theirs, lines, below, key, is_new=is_new)
 
     def _take_away(self, invoice: Invoice, theirs: StripeInvoice, stage: Stage) -> _Step:

@@ -39,6 +39,7 @@ from adapters.webhooks import Webhooks
 from handlers._door import count, logger
 from metering.errors import Invalid
 from metering.events import Acceptance
+from metering.packing import digest
 from metering.times import HOUR, parse_duration, parse_time
 
 if TYPE_CHECKING:
@@ -225,6 +226,11 @@ class Live:
     def secret(self) -> Secret:
         """The Stripe key and webhook secrets, and the key for signing our own webhooks."""
         return Secret(self.setting("STRIPE_SECRET_ARN"))
+
+    @cached_property
+    def deployment_id(self) -> str:
+        """Names this deployment on what it makes at Stripe, where others may have customers of the same ids."""
+        return digest(self.setting("STRIPE_SECRET_ARN").encode())[:12]
 
     def queue(self, name: str) -> Queue:
         """The queue whose URL the environment has under `{name}_QUEUE_URL`."""

@@ -12,6 +12,8 @@ from metering.errors import Conflict, NotFound, Unavailable
 
 _ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 2, 900
+_PATIENCE = 10
+"""After so many tries, half an hour, somebody has to know that a message waits: a key may have been revoked."""
 
 Take = Callable[[dict[str, Any], Live, int], None]
 
@@ -20,7 +22,8 @@ def take_each(event: dict[str, Any], function: str, take: Take, live: Live, queu
     """Give each message's body to `take`; its neighbours go on when one is parked, or is put back.
 
     What others cannot answer now (Stripe, or a wallet that everybody writes) is put back on the queue with a growing
-    pause, however often: it waits, and neither counts as a failure nor fills the dead letters.
+    pause, however often: it waits, and neither counts as a failure nor fills the dead letters. One that waits for long
+    is counted, and raises an alarm.
     """
     for record in event["Records"]:
         message = json.loads(record["body"])
@@ -52,4 +55,5 @@ def _put_back(body: str, message: dict[str, Any], error: Unavailable, live: Live
     pause = min(_FIRST_PAUSE_SECONDS << min(tries, 10), _LONGEST_PAUSE_SECONDS)
     ahead = pause // 2 + zlib.crc32(body.encode()) % (pause - pause // 2) + 1
     logger.warning("put back", extra={"code": error.code, "seconds": ahead, "tries": tries})
+    count("MessagesWaiting", int(tries >= _PATIENCE))
     live.queue(queue).send([{**message, "tries": tries + 1}], min(ahead, _LONGEST_PAUSE_SECONDS))

@@ -147,14 +147,15 @@ def move(before: Invoice, after: Invoice, news: list[Announcement], live: Live, 
 def wanted_of(invoice: Invoice) -> tuple[Wanted, str]:
     """What the Stripe invoice of one of ours is made of, and the key under which it is."""
     state = invoice.collecting
-    metadata = {
+    named = {
+        "taximeter_deployment": state.deployment,
         "taximeter_customer": invoice.customer,
         "taximeter_invoice": invoice.id,
-        "taximeter_issue": str(state.issue),
     }
-    metadata |= {f"taximeter_carried_{count}": each for count, each in enumerate(state.carries, 1)}
-    wanted = Wanted(str(state.card_holder), invoice.currency, state.days_until_due, metadata)
-    return wanted, f"invoice:{invoice.id}:{state.issue}:create"
+    more = {f"taximeter_carried_{count}": each for count, each in enumerate(state.carries, 1)}
+    more |= {"taximeter_issue": str(state.issue)}
+    wanted = Wanted(str(state.card_holder), invoice.currency, state.days_until_due, named, more)
+    return wanted, invoice.idempotency_key("create")
 
 
 def may_have_been_made(invoice: Invoice, live: Live) -> StripeInvoice | None:
@@ -168,7 +169,7 @@ def may_have_been_made(invoice: Invoice, live: Live) -> StripeInvoice | None:
         return None
     wanted, key = wanted_of(invoice)
     try:
-        return live.stripe_invoices.make(wanted, key, is_new=False)
+        return live.stripe_invoices.make(wanted, key)[0]
     except Conflict:
         return None
 

@@ -39,7 +39,8 @@ def messages_of(event: Mapping[str, Any]) -> Iterator[tuple[str, Message]]:
     written = about.get("metadata") or {}
     customer, top_up = written.get("taximeter_customer"), written.get("taximeter_top_up")
     if kind in ("payment_intent", "checkout.session") and customer and top_up:
-        yield "TOP_UP", {"customer": customer, "attempt": top_up}
+        paid = {"paid": identity} if event["type"] == "payment_intent.succeeded" else {}
+        yield "TOP_UP", {"customer": customer, "attempt": top_up, **paid}
     elif kind == "checkout.session" and customer and about.get("mode") == "setup":
         yield "TOP_UP", {"customer": customer, "page": identity}
     elif kind == "invoice" and written.get("taximeter_invoice"):

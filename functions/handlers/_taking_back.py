@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from adapters.attempts import attempt_put
-from adapters.items import Put
+from adapters.items import ConditionFailed, Put
 from adapters.ledger import grant_put
 from adapters.outbox import outbox_item
 from adapters.stripe import from_minor_units
@@ -22,6 +22,7 @@ from handlers._attempting import Attempting
 from handlers._live import Live
 from handlers._settling import View, settle_customer
 from metering.decimals import text
+from metering.errors import Conflict
 
 
 def take_back(payment: str, live: Live, now: int) -> None:
@@ -29,22 +30,45 @@ def take_back(payment: str, live: Live, now: int) -> None:
 
     Raises:
         Unavailable: Stripe's answer is unknown, or others kept writing the wallet.
+        ConditionFailed: another run has written since Stripe was asked, and may know better what went back.
     """
     metadata = live.payments.read(payment).metadata
     customer, name = (metadata.get(f"taximeter_{kind}") for kind in ("customer", "top_up"))
     # What is still open is settled first: else its credit would be granted after it was to be taken back.
     bought = Attempting(live, now).go(customer, name) if customer and name else None
-    if bought is None or bought.payment_intent != payment or bought.state != "succeeded":
+    if bought is None or bought.metadata != metadata or bought.payment_intent != payment or bought.state != "succeeded":
         return
     returned = from_minor_units(live.payments.returned(payment), bought.currency)
+    if returned == bought.returned:
+        return
+    overtaken: list[bool] = []
 
     def change(view: View) -> tuple[Wallet, Sequence[Put]] | None:
-        current = live.attempts.find(bought.customer, bought.id)
-        if current is None or current.returned == returned:
-            return None
-        return _fitting(view, current, returned)
+        overtaken[:] = [live.attempts.find(bought.customer, bought.id) != bought]
+        return None if overtaken[0] else _fitting(view, bought, returned)
 
     settle_customer(bought.customer, live, now, change)
+    if overtaken[0]:
+        raise ConditionFailed(f"{bought.id} is no longer what was read")
+
+
+def check_bought(attempt: Attempt | None, customer: str, payment: str, live: Live) -> None:
+    """Look whether a payment that was made for a top-up has bought it, or is to: what has not needs a person.
+
+    So it is where tables were restored from a backup, or somebody has confirmed a payment that was given up.
+
+    Raises:
+        Conflict: `stripe_stray`, until it is refunded, or somebody has granted a credit with its id.
+        Unavailable: Stripe's answer is unknown.
+    """
+    bought = attempt and (attempt.open or (attempt.state, attempt.payment_intent) == ("succeeded", payment))
+    if bought or live.ledger.grant_of(customer, payment):
+        return
+    theirs = live.payments.read(payment)
+    ours = theirs.metadata.get("taximeter_deployment") == live.deployment_id
+    if ours and theirs.outcome == "succeeded" and live.payments.kept(payment):
+        said = f"{payment} was paid for a top-up that does not know it: grant a credit with its id, or refund it"
+        raise Conflict(said, "stripe_stray")
 
 
 def _fitting(view: View, before: Attempt, returned: Decimal) -> tuple[Wallet, Sequence[Put]]:
@@ -53,7 +77,7 @@ def _fitting(view: View, before: Attempt, returned: Decimal) -> tuple[Wallet, Se
     after = replace(before, returned=returned)
     wallet, puts = view.wallet, list[Put]()
     if lost < 0:
-        name = f"{before.payment_intent}:returned:{view.now}"
+        name = f"{_given_again(before)}{view.now}"
         request = CreditRequest(id=name, amount=-lost, kind="paid", reference=before.id)
         wallet = grant(wallet, request, view.now)
         puts.append(grant_put(before.customer, wallet.credits[-1], request))
@@ -71,19 +95,30 @@ def _fitting(view: View, before: Attempt, returned: Decimal) -> tuple[Wallet, Se
 
 
 def _taken(wallet: Wallet, bought: Attempt, lost: Decimal, returned: Decimal, now: int) -> tuple[Wallet, Decimal]:
-    """Take what remains of the credit, up to what was lost; nothing of one that has left the wallet."""
-    credit = str(bought.payment_intent)
-    if all(each.id != credit for each in wallet.credits):
-        return wallet, Decimal(0)
-    return revoke(wallet, credit, now, lost, f"{bought.id}:{text(returned)}")
+    """Take what remains of the credit, and of what was given again of it, up to what was lost."""
+    taken = Decimal(0)
+    for credit in [each.id for each in wallet.credits if _is_of(bought, each.id)]:
+        wallet, part = revoke(wallet, credit, now, lost - taken, f"{bought.id}:{text(returned)}")
+        taken += part
+    return wallet, taken
+
+
+def _given_again(bought: Attempt) -> str:
+    """How the ids of credits begin that were granted because what went back of a payment came again."""
+    return f"{bought.payment_intent}:returned:"
+
+
+def _is_of(bought: Attempt, credit: str | None) -> bool:
+    """Whether an attempt has bought a credit."""
+    return credit is not None and (credit == bought.payment_intent or credit.startswith(_given_again(bought)))
 
 
 def _spent(view: View, bought: Attempt) -> Decimal:
     """How much of an attempt's credit was drawn and not returned, by the ledger."""
     spent = Decimal(0)
     for entry in view.live.ledger.entries(view.wallet, view.settlement.entries):
-        if entry["credit"] == bought.payment_intent:
-            if entry["kind"] == "grant":
-                break
-            spent -= Decimal(entry["amount"]) if entry["kind"] in ("draw", "return") else Decimal(0)
+        if _is_of(bought, entry["credit"]) and entry["kind"] in ("draw", "return"):
+            spent -= Decimal(entry["amount"])
+        if (entry["credit"], entry["kind"]) == (bought.payment_intent, "grant"):
+            break  # nothing is older
     return spent

@@ -129,7 +129,7 @@ def post_payment_setup(customer: str) -> Response[str]:
         said = "must be an address that begins with https://"
         raise Invalid(said, faults=[Fault("/return_url", said)])
     account = _at_stripe(live.catalog.account(name_of(customer)))
-    holder, metadata = str(account.customer.stripe_customer), {"taximeter_customer": account.customer.id}
+    holder, metadata = str(account.customer.stripe_customer), _written_on(account.customer.id)
     page = live.stripe_pages.to_save_a_card(holder, account.customer.currency, metadata, return_url)
     return reply({"url": page.url})
 
@@ -139,13 +139,18 @@ def _at_stripe(account: Account) -> Account:
     customer, live = account.customer, _live.live
     if customer.stripe_customer:
         return account
-    holder = live.stripe_customers.create(customer.id, customer.name, customer.email)
+    holder = live.stripe_customers.create(customer.name or customer.id, customer.email, _written_on(customer.id))
     linked = replace(account, customer=customer.model_copy(update={"stripe_customer": holder}))
     try:
         live.catalog.put_account(linked, account)
     except ConditionFailed:
         raise Conflict("the customer was changed by somebody else meanwhile") from None
     return linked
+
+
+def _written_on(customer: str) -> dict[str, str]:
+    """What is written on what is made for a customer: ids only."""
+    return {"taximeter_deployment": _live.live.deployment_id, "taximeter_customer": customer}
 
 
 @router.get("/payment/done")

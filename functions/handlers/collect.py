@@ -10,6 +10,7 @@
 
 from typing import Any
 
+from adapters.stripe_invoices import StripeInvoice
 from billing.collecting import Asked
 from handlers import _live
 from handlers._collecting import collect
@@ -55,8 +56,14 @@ def _mirror_theirs(stripe_id: str, live: Live, now: int, *, takes_back: bool = F
         mirror(invoice, theirs, live, now)
         if takes_back:
             take_back(live.invoices.head(invoice.id), live, now)
-    elif theirs.status == "paid":
+    elif theirs.status == "paid" and _is_stray(theirs, live):
         raise Conflict(f"{theirs.id} is paid, and is not the one that {invoice.id} is collected with", "stripe_stray")
+
+
+def _is_stray(theirs: StripeInvoice, live: Live) -> bool:
+    """Whether a paid one was made by this deployment, or copied from one, and is not refunded yet."""
+    ours = theirs.metadata.get("taximeter_deployment") == live.deployment_id
+    return ours and live.stripe_invoice_payments.returned(theirs.id).amount < theirs.total
 
 
 def handler(event: dict[str, Any], _context: object) -> None:

@@ -30,7 +30,7 @@ def check_signature(body: bytes, signature: str, secrets: Sequence[str], now_sec
     """
     parts = [part.partition("=") for part in signature.split(",")]
     times = [value for name, _, value in parts if name == "t" and value.isascii() and value.isdigit()]
-    given = [value for name, _, value in parts if name == "v1"]
+    given = [value for name, _, value in parts if name == "v1" and value.isascii()]
     if len(times) != 1 or len(times[0]) > 12 or abs(now_seconds - int(times[0])) > _TOLERANCE_SECONDS:
         raise Invalid("the signature's time is missing, too old or ahead", "signature")
     signed = times[0].encode() + b"." + body

@@ -1,7 +1,7 @@
 """The top-up queue: buy credit, at most once per attempt, whatever is lost on the way. Law 5.6.
 
-A message names an attempt (from the bus, a sweep, a webhook or a person), a payment of which something went back, or a
-page on which a card was saved. Nothing of it but ids is believed.
+A message names an attempt (from the bus, a sweep, a webhook or a person), and maybe a payment that was made for it; a
+payment of which something went back; or a page on which a card was saved. Nothing of it but ids is believed.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from handlers._attempting import Attempting
 from handlers._cards import card_saved
 from handlers._live import Live
 from handlers._messages import take_each
-from handlers._taking_back import take_back
+from handlers._taking_back import check_bought, take_back
 
 
 def take(message: dict[str, Any], live: Live, now: int) -> None:
@@ -24,7 +24,9 @@ def take(message: dict[str, Any], live: Live, now: int) -> None:
         take_back(detail["payment_intent"], live, now)
     else:
         cancel = BY_A_PERSON if detail.get("cancel") else None
-        Attempting(live, now, cancel).go(detail["customer"], detail["attempt"])
+        attempt = Attempting(live, now, cancel).go(detail["customer"], detail["attempt"])
+        if "paid" in detail:
+            check_bought(attempt, detail["customer"], detail["paid"], live)
 
 
 def handler(event: dict[str, Any], _context: object) -> None:

@@ -1,5 +1,6 @@
 """Payments of top-ups at Stripe, through the real SDK: what each call makes of each answer."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def test_a_payment_whose_id_was_lost_is_found_if_it_was_made(
     stripe_stand_in.control("faults", {"path": "/v1/payment_intents", "method": "POST", **fault})
     with pytest.raises(Unavailable):
         payments.create(wanted, "k:create")
-    found = payments.find(wanted.customer, OURS)
+    found = payments.find(wanted, 0)
     assert (found is not None) == bool(fault.get("processed"))
 
 
@@ -89,21 +90,25 @@ def test_a_payment_is_found_by_what_was_written_on_it_however_many_there_are(
         stripe_stand_in.stripe.payment_intents.create(
             {"amount": 100, "currency": "usd", "customer": wanted.customer, "metadata": other}
         )
-    found = payments.find(wanted.customer, OURS)
+    found = payments.find(wanted, 0)
     assert found is not None
     assert found.id == mine.id
-    assert payments.find(wanted.customer, {**OURS, "taximeter_top_up": "acme:3"}) is None
+    assert payments.find(replace(wanted, metadata={**OURS, "taximeter_top_up": "acme:3"}), 0) is None
+    assert payments.find(wanted, int(stripe_stand_in.clock() + 1) * 1000) is None, "it was made before"
+    with pytest.raises(Conflict) as differs:
+        payments.find(replace(wanted, amount=4999), 0)
+    assert differs.value.code == "payment_differs"
 
 
 def test_what_went_back_is_what_was_refunded_and_what_was_lost(stripe_stand_in: InProcess, payments: Payments) -> None:
     made = payments.create(asked(stripe_stand_in), "k:create")
     assert payments.returned(made.id) == 0
     payments.confirm(made.id, "k:confirm")
-    assert payments.returned(made.id) == 0
+    assert (payments.kept(made.id), payments.returned(made.id)) == (5000, 0)
     stripe_stand_in.stripe.refunds.create({"payment_intent": made.id, "amount": 1200})
     assert payments.returned(made.id) == 1200
     (charge,) = stripe_stand_in.read("charges")["data"]
     dispute = stripe_stand_in.control(f"charges/{charge['id']}/dispute", {})
     assert payments.returned(made.id) == 1200, "a dispute that is not decided takes nothing"
     stripe_stand_in.control(f"disputes/{dispute['id']}", {"status": "lost"})
-    assert payments.returned(made.id) == 5000
+    assert (payments.kept(made.id), payments.returned(made.id)) == (0, 5000)

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.payments import Payments
 from adapters.secrets import Secret
-from adapters.stripe import Pace, Stripe, from_minor_units, in_minor_units
+from adapters.stripe import Pace, Stripe, from_minor_units, in_minor_units, is_chargeable
 from metering.errors import Conflict, Unavailable
 from tests.infra.local.stripe.in_process import URL, InProcess, Transport
 
@@ -40,11 +40,12 @@ def test_a_key_that_was_replaced_is_read_anew_once(stripe_stand_in: InProcess) -
         ({"drop": True}, "stripe_unavailable"),
         ({"drop": True, "processed": True}, "stripe_unavailable"),
         ({"status": 500}, "stripe_unavailable"),
+        ({"status": 403}, "stripe_unavailable"),
         ({"status": 409}, "stripe_unavailable"),
         ({"status": 429}, "stripe_busy"),
         ({"delay_seconds": 30}, "stripe_unavailable"),
     ],
-    ids=["lost before", "lost after", "500", "409", "429", "slow"],
+    ids=["lost before", "lost after", "500", "403", "409", "429", "slow"],
 )
 def test_an_answer_that_does_not_come_is_unknown(stripe_stand_in: InProcess, fault: dict[str, Any], code: str) -> None:
     stripe_stand_in.control("faults", fault)
@@ -107,3 +108,14 @@ def test_an_amount_that_cannot_be_charged_is_never_rounded_in_silence(amount: st
 )
 def test_what_stripe_writes_is_read_in_its_units(units: int, currency: str, amount: str) -> None:
     assert from_minor_units(units, currency) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "expected"),
+    [
+        *(("5.01", "USD", True), ("5", "JPY", True), ("5", "ISK", True)),
+        *(("5.12", "KWD", True), ("5.124", "KWD", False), ("5.5", "MGA", False)),
+    ],
+)
+def test_what_a_card_can_be_charged_with(amount: str, currency: str, *, expected: bool) -> None:
+    assert is_chargeable(Decimal(amount), currency) == expected

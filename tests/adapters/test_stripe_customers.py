@@ -1,5 +1,6 @@
 """Stripe's customers, through the real SDK: one for each of ours, and the card that pays."""
 
+from adapters.stripe import metadata_of
 from adapters.stripe_customers import StripeCustomers
 from tests.adapters.test_stripe import stripe_with
 from tests.infra.local.stripe.in_process import InProcess
@@ -19,11 +20,10 @@ def test_the_default_card_pays_else_the_newest_else_none(stripe_stand_in: InProc
 
 def test_a_customer_is_made_once_and_knows_ours(stripe_stand_in: InProcess) -> None:
     customers = StripeCustomers(stripe_with(stripe_stand_in, "sk_test_key"))
-    made = {customers.create("acme", "Acme", "ada@example.com") for _ in range(2)}
+    ours = {"taximeter_deployment": "d", "taximeter_customer": "acme"}
+    made = {customers.create("Acme", "ada@example.com", ours) for _ in range(2)}
     assert len(made) == 1
     told = stripe_stand_in.stripe.customers.retrieve(made.pop())
-    assert (told.name, told.email, told.metadata and told.metadata["taximeter_customer"]) == (
-        *("Acme", "ada@example.com"),
-        "acme",
-    )
-    assert stripe_stand_in.stripe.customers.retrieve(customers.create("bob", "", None)).name == "bob"
+    assert (told.name, told.email, metadata_of(told)) == ("Acme", "ada@example.com", ours)
+    assert customers.create("Acme", "ada@example.com", {**ours, "taximeter_deployment": "another"}) != told.id
+    assert stripe_stand_in.stripe.customers.retrieve(customers.create("bob", None, ours)).email is None

@@ -33,7 +33,7 @@ def wanted(stand_in: InProcess, number: int = 1, days: int | None = None, card: 
 
 def filled(stand_in: InProcess, invoices: StripeInvoices, **fields: Any) -> StripeInvoice:
     asked = wanted(stand_in, **fields)
-    draft = invoices.make(asked, f"k:{asked.customer}", is_new=True)
+    draft, _ = invoices.make(asked, f"k:{asked.customer}")
     return invoices.add_lines(draft, ROWS, SUMS, f"l:{draft.id}", is_new=True)
 
 
@@ -69,17 +69,17 @@ def test_one_whose_making_is_not_known_is_found_or_made_once(
 ) -> None:
     asked = wanted(stripe_stand_in)
     for number in range(120):  # others of the same customer
-        invoices.make(replace(asked, metadata={"taximeter_invoice": f"acme:1{number}"}), f"k{number}", is_new=True)
+        invoices.make(replace(asked, named={"taximeter_invoice": f"acme:1{number}"}), f"k{number}")
     fail(stripe_stand_in, "/v1/invoices", **fault)
     with pytest.raises(Unavailable):
-        invoices.make(asked, "k", is_new=True)
+        invoices.make(asked, "k")
     made = []
     for _ in range(3):
         stripe_stand_in.clock.forward(later)
-        made.append(invoices.make(asked, "k", is_new=False))
+        made.append(invoices.make(asked, "k")[0])
     assert len({each.id for each in made}) == 1
     pages = stripe_stand_in.stripe.invoices.list({"customer": asked.customer, "limit": 100})
-    ours = [each for each in pages.auto_paging_iter() if metadata_of(each) == asked.metadata]
+    ours = [each for each in pages.auto_paging_iter() if metadata_of(each) == asked.named]
     assert len(ours) == 1
 
 
@@ -90,7 +90,7 @@ def test_one_whose_making_is_not_known_is_found_or_made_once(
 def test_lines_are_put_on_once_whatever_is_lost(
     stripe_stand_in: InProcess, invoices: StripeInvoices, fault: dict[str, Any], nth: int
 ) -> None:
-    draft = invoices.make(wanted(stripe_stand_in), "k", is_new=True)
+    draft, _ = invoices.make(wanted(stripe_stand_in), "k")
     many = [(f"line {number}", 1) for number in range(70)]
     fail(stripe_stand_in, "*/add_lines", nth=nth, **fault)
     with pytest.raises(Unavailable):
@@ -103,7 +103,7 @@ def test_lines_are_put_on_once_whatever_is_lost(
 
 
 def test_more_lines_than_stripe_takes_are_summed_up(stripe_stand_in: InProcess, invoices: StripeInvoices) -> None:
-    draft = invoices.make(wanted(stripe_stand_in), "k", is_new=True)
+    draft, _ = invoices.make(wanted(stripe_stand_in), "k")
     many = [(f"line {number}", number) for number in range(300)]
     after = invoices.add_lines(draft, many, SUMS, "l", is_new=True)
     lines = list(stripe_stand_in.stripe.invoices.line_items.list(draft.id, {"limit": 100}).auto_paging_iter())
@@ -116,12 +116,12 @@ def test_stripe_that_only_fails_is_unknown(stripe_stand_in: InProcess, invoices:
     fail(stripe_stand_in, "/v1/invoices", status=500, times=100)
     for _ in range(12):
         with pytest.raises(Unavailable):
-            invoices.make(asked, "k", is_new=False)
+            invoices.make(asked, "k")
 
 
 def test_what_stripe_refuses_for_good_was_not_made(invoices: StripeInvoices) -> None:
     with pytest.raises(Conflict) as refused:
-        invoices.make(Wanted("cus_unheard_of", "USD", None, {}), "k", is_new=True)
+        invoices.make(Wanted("cus_unheard_of", "USD", None, {}), "k")
     assert refused.value.code == "stripe_refused"
     assert invoices.read("in_unheard_of") is None
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.attempts import TRANSITIONS, Attempt, attempt, credit_returned, moved
+from billing.attempts import TRANSITIONS, Attempt, Call, attempt, credit_returned, moved
 from billing.customers import Customer
 from metering.decimals import text
 from metering.errors import Conflict
@@ -55,7 +55,11 @@ def test_a_move_that_the_table_does_not_know_is_a_conflict_and_standing_still_is
 
 
 def test_idempotency_keys_belong_to_the_attempt_and_the_call() -> None:
-    assert made().idempotency_key("create") != made().idempotency_key("confirm")
+    calls: tuple[Call, ...] = ("create", "confirm", "link")
+    several = (made(), made(id="x" * 128), made(customer="x" * 128), made(deployment="x"))
+    keys = {each.idempotency_key(call) for each in several for call in calls}
+    assert len(keys) == 12
+    assert max(map(len, keys)) <= 255
     assert made().as_json()["status"] == "requested"
 
 

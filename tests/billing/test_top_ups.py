@@ -64,6 +64,17 @@ def test_while_one_is_open_none_is_requested_and_it_counts_against_the_caps() ->
     assert decide(customer(), "USD", state, Decimal(0), NOW).attempt is None
 
 
+def test_what_was_counted_counts_again_where_it_is_still_last_month() -> None:
+    first, second, third = (parse_time(at) for at in ("2026-11-30T23:30:00Z", DECEMBER, "2026-12-01T01:00:00Z"))
+    state = NO_TOP_UPS
+    for at in (first, second):
+        state = replace(opened(state, attempt(customer(), "USD", Decimal(50), at), "UTC"), open=None)
+    capped = {"monthly_cap": "149"}
+    assert decide(customer(top_up=capped), "USD", state, Decimal(0), third).attempt is not None
+    moved = customer(top_up=capped, timezone="America/New_York")
+    assert decide(moved, "USD", state, Decimal(0), third).attempt is None
+
+
 @pytest.mark.parametrize(
     ("ended", "counts", "cool_off"),
     [

@@ -175,7 +175,7 @@ class Line(Transport):
         path = urlsplit(url).path.removeprefix("/v1/").split("/")
         said = "/".join(part for part in path if "_" not in part or part in _WORDS_OF_PATHS)
         return self._street.interfere(
-            f"Stripe {method} {said}", lambda: super(Line, self).request(method, url, *args, **more)
+            f"Stripe {method.upper()} {said}", lambda: super(Line, self).request(method, url, *args, **more)
         )
 
 
@@ -191,7 +191,7 @@ class Street(Live):
         delays: of the messages that were put off, in seconds.
         bus_entries: everything that was put on the bus.
         stand_in: Stripe at the end of the street; without one nobody may call it.
-        interfere: is given the name of every call of a table, a queue, the bus or Stripe, and what makes it.
+        interfere: is given the name of every call of a table, a queue, the secret, the bus or Stripe, and makes it.
         lags: the ages of the oldest records that consumers were last given, in milliseconds.
         writes_left: how many writes of a table go well before one ends the process; None for all.
     """
@@ -278,8 +278,11 @@ class Street(Live):
     @cached_property
     def secret(self) -> Secret:
         """The Stripe secret."""
-        answer = {"SecretString": json.dumps(self.secrets)}
-        return Secret("arn", SimpleNamespace(get_secret_value=lambda **_: answer))  # type: ignore[arg-type]  # all that it calls
+
+        def read(SecretId: str) -> Any:  # noqa: N803 - the SDK's own name
+            return self.interfere(f"secret {SecretId}", lambda: {"SecretString": json.dumps(self.secrets)})
+
+        return Secret("arn", SimpleNamespace(get_secret_value=read))  # type: ignore[arg-type]  # all that it calls
 
     @cached_property
     def webhooks(self) -> Receiver:

@@ -185,6 +185,16 @@ def test_a_card_of_which_nobody_tells_is_found_within_a_day(street: Street, stan
     assert invoice(street)["status"] == "paid"
 
 
+def test_who_was_deleted_at_stripe_has_no_card(street: Street, stand_in: InProcess) -> None:
+    finalised(street, stand_in, DECLINED)
+    collected(street)
+    stand_in.stripe.customers.delete(street.does("GET", "/v1/customers/acme")["stripe_customer"])
+    days_pass(street, 2)
+    reasons = [news["reason"] for news in told(street, "invoice.payment_failed")]
+    assert reasons == ["generic_decline", "no_payment_method"]
+    assert not street.parked()
+
+
 def test_the_outcome_of_a_try_is_known_before_the_next_has_a_key(street: Street, stand_in: InProcess) -> None:
     finalised(street, stand_in, DECLINED)
     stand_in.control("faults", {"path": "/v1/invoices/*/pay", "drop": True, "processed": True, "times": 6})
@@ -194,7 +204,7 @@ def test_the_outcome_of_a_try_is_known_before_the_next_has_a_key(street: Street,
         message(street, {"customer": "acme", "invoice": DUE, "card_added": True})
         assert (tried(stand_in), invoice(street)["attempt_count"]) == (1, 1)
     keys = [each["idempotency_key"] for each in stand_in.read("requests")["data"] if each["path"].endswith("/pay")]
-    assert set(keys) == {f"invoice:{DUE}:1:pay:1"}
+    assert set(keys) == {f"invoice:{street.deployment_id}:{DUE}:1:pay:1"}
     message(street, {"customer": "acme", "invoice": DUE})
     assert [news["reason"] for news in told(street, "invoice.payment_failed")] == ["generic_decline"]
 

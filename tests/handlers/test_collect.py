@@ -43,10 +43,11 @@ def test_an_invoice_is_charged_to_the_card_and_mirrored(owing: Street, stand_in:
     assert [news["number"] for news in owing.announced("invoice.paid")] == ["TX-000001"]
 
 
-def test_it_takes_five_calls(owing: Street, stand_in: InProcess) -> None:
+def test_it_takes_six_calls(owing: Street, stand_in: InProcess) -> None:
     before = len(calls(stand_in))
     owing.deliver("COLLECT")
     assert calls(stand_in, before) == [
+        "GET /v1/invoices",
         "POST /v1/invoices",
         "POST /v1/invoices/{}/add_lines",
         "POST /v1/invoices/{}/finalize",
@@ -212,6 +213,7 @@ def test_who_has_become_another_stripe_customer_is_not_charged_for_what_is_addre
 
 
 CALLS = [
+    ("GET", "/v1/invoices"),
     ("POST", "/v1/invoices"),
     ("POST", "/v1/invoices/*/add_lines"),
     ("POST", "/v1/invoices/*/finalize"),
@@ -361,12 +363,20 @@ def test_a_stripe_invoice_that_is_not_ours_is_nothing(owing: Street, stand_in: I
     assert invoice(owing)["status"] == "finalized"
 
 
-def test_a_copy_of_ours_that_is_paid_is_parked_and_does_not_pay_ours(owing: Street, stand_in: InProcess) -> None:
+def test_a_copy_of_ours_that_is_paid_is_parked_until_it_is_refunded_and_does_not_pay_ours(
+    owing: Street, stand_in: InProcess
+) -> None:
     holder = owing.does("GET", "/v1/customers/acme")["stripe_customer"]
-    copy = stand_in.stripe.invoices.create({"customer": holder, "metadata": {"taximeter_invoice": DUE}})
+    written = {"taximeter_deployment": owing.deployment_id, "taximeter_invoice": DUE}
+    copy = stand_in.stripe.invoices.create({"customer": holder, "metadata": written})
     stand_in.stripe.invoice_items.create({"customer": holder, "invoice": copy.id, "amount": 720, "currency": "usd"})
     stand_in.stripe.invoices.finalize_invoice(copy.id)
     stand_in.control(f"invoices/{copy.id}/pay", {"card": GOOD})
     message(owing, {"stripe_invoice": copy.id})
     assert invoice(owing)["status"] == "finalized"
-    assert [item["function"] for item in owing.parked("unknown")] == ["collect"]
+    (item,) = owing.parked("unknown")
+    assert item["function"] == "collect"
+    owing.outbox.unpark(item)
+    stand_in.stripe.refunds.create({"charge": stand_in.stripe.charges.list().data[0].id})
+    message(owing, {"stripe_invoice": copy.id})
+    assert not owing.parked("unknown"), "what a person has refunded is settled"

@@ -73,6 +73,7 @@ def test_it_is_collected_with_the_next_one_and_each_is_paid_and_told(small: Stre
     lines = [(line.description, line.amount) for line in their.lines.data]
     assert lines == [("requests", 1000), ("Carried over from TX-000001", 40)]
     assert their.metadata.to_dict() == {
+        "taximeter_deployment": small.deployment_id,
         "taximeter_customer": "acme",
         "taximeter_invoice": DECEMBER,
         "taximeter_issue": "1",

@@ -1,7 +1,7 @@
 """Every call that is made for a payment fails in every way, and each payment is made and credited once. Laws 5.6, 5.7.
 
-The table is generated: each flow is gone once without a fault, and every call of a table, a queue, the bus or Stripe
-that was made on the way is a row. So a new call is covered on the day it is added.
+The table is generated: each flow is gone once without a fault, and every call of a table, a queue, the secret, the bus
+or Stripe that was made on the way is a row. So a new call is covered on the day it is added.
 """
 
 from collections.abc import Callable, Iterator

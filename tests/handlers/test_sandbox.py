@@ -158,8 +158,9 @@ def test_an_invoice_below_the_minimum_is_held_and_never_seen_there(shop: Shop) -
 def test_what_stripe_has_told_is_heard_without_a_webhook(shop: Shop) -> None:
     shop.street.seen_events.sweep_done(shop.street.now - QUARTER)
     shop.link("pm_card_visa")
-    assert shop.buy("25")["status"] == "succeeded"
-    told = {"customer": shop.name, "attempt": "mine"}
+    bought = shop.buy("25")
+    assert bought["status"] == "succeeded"
+    told = {"customer": shop.name, "attempt": "mine", "paid": bought["payment_intent"]}
 
     def heard() -> bool:
         shop.street.now = max(shop.street.now + MINUTE, real_now() + MINUTE)

@@ -12,6 +12,7 @@ from tests.infra.local.stripe.in_process import InProcess
 
 OURS = {"taximeter_customer": "acme", "taximeter_top_up": "acme:1"}
 ATTEMPT = ("TOP_UP", {"customer": "acme", "attempt": "acme:1"})
+PAID = ("TOP_UP", {"customer": "acme", "attempt": "acme:1", "paid": "x_1"})
 BOTH = [("TOP_UP", {"payment_intent": "pi_1"}), ("COLLECT", {"payment_intent": "pi_1"})]
 
 
@@ -22,7 +23,8 @@ def event(kind: str, **about: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        (event("payment_intent.succeeded", object="payment_intent", metadata=OURS), [ATTEMPT]),
+        (event("payment_intent.succeeded", object="payment_intent", metadata=OURS), [PAID]),
+        (event("payment_intent.canceled", object="payment_intent", metadata=OURS), [ATTEMPT]),
         (event("payment_intent.succeeded", object="payment_intent", metadata={}), []),
         (event("payment_intent.succeeded", object="payment_intent"), []),
         (event("payment_intent.created", object="payment_intent", metadata=OURS), []),

@@ -1,15 +1,18 @@
 """The webhook's door: nothing unsigned passes, and nothing of a message but its object's id is believed."""
 
+import gzip
 import hashlib
 import hmac
 import json
+from base64 import b64encode
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from adapters.clock import real_now
 from handlers import stripe_webhook
-from tests.handlers.street import WEBHOOK_SECRET, Street, http_event
+from tests.handlers.street import WEBHOOK_SECRET, Crash, Street, http_event
 
 
 def signed(body: str, secret: str = WEBHOOK_SECRET, late_seconds: int = 0) -> str:
@@ -36,6 +39,18 @@ def test_an_event_is_handed_on_and_known_from_then_on(street: Street) -> None:
     assert street.seen_events.among(["evt_1"]) == {"evt_1"}
 
 
+def test_an_event_that_could_not_be_handed_on_is_not_known(street: Street) -> None:
+    def breaks(name: str, do: Callable[[], Any]) -> Any:
+        if name.startswith("queue"):
+            raise Crash
+        return do()
+
+    street.interfere = breaks
+    with pytest.raises(Crash):
+        knock(message(), signed(message()))
+    assert street.seen_events.among(["evt_1"]) == set(), "Stripe sends it again, and its list has it"
+
+
 @pytest.mark.parametrize(
     "body",
     [message("charge.captured"), message(id=None), message(metadata={}), message(identity=None), "{}", "[]", "1"],
@@ -57,6 +72,7 @@ BODY = message()
         "t=99999999999999999999,v1=0",
         "t=²,v1=0",
         f"t={real_now() // 1000},v1=é",
+        f"t={real_now() // 1000},v1=\ud800",
         signed(BODY, "whsec_of_somebody_else"),
         signed(BODY + " "),
         signed(BODY, late_seconds=301),
@@ -65,7 +81,7 @@ BODY = message()
     ],
     # They hold the time of day: names that stay.
     ids=[
-        *("none", "short", "two-times", "long-time", "odd-digit", "not-ascii"),
+        *("none", "short", "two-times", "long-time", "odd-digit", "not-ascii", "no-character"),
         *("other-secret", "other-body", "late", "ahead", "other-scheme"),
     ],
 )
@@ -84,10 +100,44 @@ def test_while_a_secret_is_being_replaced_either_of_the_two_signs(street: Street
 
 
 def test_before_the_operator_put_a_secret_there_nothing_passes(street: Street) -> None:
-    street.secrets.clear()
-    assert knock(BODY, signed(BODY, ""))[0] == 400
+    for secrets in ([], [""], [None], "", None):
+        street.__dict__.pop("secret", None)
+        street.secrets["stripe_webhook_secrets"] = secrets
+        for guess in ("", "None"):
+            assert knock(BODY, signed(BODY, guess))[0] == 400
 
 
 def test_what_is_signed_but_no_json_is_refused(street: Street) -> None:
     assert knock("{", signed("{"))[0] == 400
+    assert not any(street.queues.values())
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["base64", "gzip in base64"])
+def test_the_body_is_checked_as_it_came(street: Street, packed: bool) -> None:
+    """The gateway hands on what is not text in base64; the bytes of `é` are what was signed, not its escape."""
+    body = message(note="é", identity="evt_2").replace("\\u00e9", "é")
+    event = http_event("POST", "/v1/stripe/webhook", headers={"stripe-signature": signed(body)})
+    given = gzip.compress(body.encode()) if packed else body.encode()
+    event |= {"body": b64encode(given).decode(), "isBase64Encoded": True}
+    event["headers"] |= {"content-encoding": "gzip"} if packed else {}
+    assert stripe_webhook.handler(event, None)["statusCode"] == 200
+    assert street.seen_events.among(["evt_2"])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "event", "status"),
+    [
+        ("", {"body": "?", "isBase64Encoded": True}, 400),
+        ("", {"body": "x" * (1024 * 1024 + 1)}, 413),
+        ("gzip", {"body": b64encode(gzip.compress(b"x" * 2_000_000)).decode(), "isBase64Encoded": True}, 413),
+        ("br", {"body": "{}"}, 400),
+        ("", {"body": None}, 400),
+    ],
+    ids=["no base64", "too large", "too large unpacked", "another encoding", "none"],
+)
+def test_a_body_that_cannot_be_one_of_stripe_s_is_refused(
+    street: Street, encoding: str, event: dict[str, Any], status: int
+) -> None:
+    knocked = http_event("POST", "/v1/stripe/webhook", headers={"content-encoding": encoding})
+    assert stripe_webhook.handler({**knocked, **event}, None)["statusCode"] == status
     assert not any(street.queues.values())

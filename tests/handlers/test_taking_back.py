@@ -1,5 +1,6 @@
 """A refunded or lost top-up: its credit is taken back, what had been spent of it is owed again. Contract: api.md."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -164,6 +165,41 @@ def test_a_refund_that_does_not_arrive_gives_the_credit_again(street: Street, st
     assert balance(street) == "30"
 
 
+def test_a_refund_that_is_made_anew_after_one_did_not_arrive_takes_what_was_given_again(
+    street: Street, stand_in: InProcess
+) -> None:
+    payment = topped_up(street, stand_in)
+    used_up(street, "20")
+    first = refund(street, stand_in, payment)
+    stand_in.control(f"refunds/{first}/fail", {})
+    hear(street)
+    refund(street, stand_in, payment)
+    assert balance(street) == "0"
+    draft = street.does("GET", "/v1/customers/acme/invoices/draft")
+    assert Decimal(draft["subtotal"]) - Decimal(draft["credits_applied"]) == 20, "what was used is paid by nothing"
+
+
+def test_who_asked_stripe_before_another_run_had_written_asks_again(street: Street, stand_in: InProcess) -> None:
+    """Two refunds in a row, two messages at once: the one that knows of both comes to its end first."""
+    payment = topped_up(street, stand_in)
+    told = queue_record({"payment_intent": payment})
+    stand_in.stripe.refunds.create({"payment_intent": payment, "amount": 3000})
+
+    def overtake(name: str, do: Callable[[], Any]) -> Any:
+        done = do()
+        if name == "Ledger get wallet":  # Stripe has been asked
+            street.interfere = lambda _, do: do()
+            stand_in.stripe.refunds.create({"payment_intent": payment, "amount": 3000})
+            street.run("TOP_UP", [told])
+            assert balance(street) == "0"
+        return done
+
+    street.interfere = overtake
+    street.run("TOP_UP", [told])
+    assert balance(street) == "0"
+    assert street.does("GET", "/v1/customers/acme/top_ups")["rows"][0]["returned"] == "60"
+
+
 def test_a_refund_that_is_heard_of_before_the_success_is_taken_back_all_the_same(
     street: Street, stand_in: InProcess
 ) -> None:
@@ -196,10 +232,13 @@ def test_whatever_goes_back_when_what_was_paid_less_what_went_back_is_what_was_b
     """Credit that remains, plus what was spent, less what is owed again: the share of the payment that is left."""
     chance = Random(seed)  # noqa: S311 - what it does can be repeated
     payment = topped_up(street, stand_in)
-    spent = Decimal(0)
-    for step in range(8):
+    spent, refunds = Decimal(0), list[str]()
+    for step in range(10):
         street.now += chance.choice((SECOND, HOUR, DAY))
-        if chance.random() < 0.5:
+        if refunds and chance.random() < 0.3:
+            stand_in.control(f"refunds/{refunds.pop(chance.randrange(len(refunds)))}/fail", {})
+            hear(street)
+        elif chance.random() < 0.5:
             dollars = Decimal(chance.randint(1, 12))
             used_up(street, f"{dollars}.00" if step % 2 else f"{dollars}")
             street.minute()
@@ -207,7 +246,8 @@ def test_whatever_goes_back_when_what_was_paid_less_what_went_back_is_what_was_b
             left = stand_in.stripe.payment_intents.retrieve(payment, {"expand": ["latest_charge"]}).latest_charge
             most: Any = left
             if most.amount > most.amount_refunded:
-                refund(street, stand_in, payment, chance.randint(1, most.amount - most.amount_refunded))
+                part = chance.randint(1, most.amount - most.amount_refunded)
+                refunds.append(refund(street, stand_in, payment, part))
         rows = street.does("GET", "/v1/customers/acme/ledger", query={"limit": "1000"})["rows"]
         spent = -sum((Decimal(row["amount"]) for row in rows if row["kind"] in ("draw", "return")), Decimal(0))
         again = sum((Decimal(amount) for name, amount in draft_lines(street) if name == RETURNED), Decimal(0))

@@ -323,10 +323,13 @@ def test_what_stripe_refuses_for_good_fails_once_and_is_told(paying: Street) -> 
     assert len(paying.announced("top_up.failed")) == 1
 
 
-def test_an_amount_that_stripe_cannot_charge_fails_once_and_is_told(street: Street, stand_in: InProcess) -> None:
-    street.does("PUT", "/v1/plans/ariary", {"currency": "MGA", "items": []})
-    body = {"plan": "ariary", "stripe_customer": stand_in.customer()[0]}
-    street.does("PUT", "/v1/customers/rova", {**body, "top_up": {"threshold": "10", "amount": "50.50"}})
+@pytest.mark.parametrize(("currency", "amount"), [("MGA", "50.50"), ("KWD", "5.124")])
+def test_an_amount_that_stripe_cannot_charge_fails_once_and_is_told(
+    street: Street, stand_in: InProcess, currency: str, amount: str
+) -> None:
+    street.does("PUT", "/v1/plans/odd", {"currency": currency, "items": []})
+    body = {"plan": "odd", "stripe_customer": stand_in.customer()[0]}
+    street.does("PUT", "/v1/customers/rova", {**body, "top_up": {"threshold": "10", "amount": amount}})
     street.flow()
     street.deliver("TOP_UP")
     street.flow()

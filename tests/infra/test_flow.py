@@ -98,6 +98,7 @@ def test_a_schedule_tells_the_instant_it_is_for(service: Template, name: str, ra
     [
         *(("balance.low", "Alert"), ("webhook_endpoint.disabled", "Alert"), ("top_up.requested", "TopUp")),
         *(("invoice.finalized", "Collect"), ("invoice.voided", "Collect")),
+        *(("top_up.failed", "Alert"), ("top_up.action_required", "Alert"), ("invoice.payment_failed", "Alert")),
     ],
 )
 def test_the_bus_carries_an_event_to_whom_it_concerns(service: Template, detail_type: str, target: str) -> None:
