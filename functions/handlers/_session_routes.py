@@ -86,11 +86,18 @@ def _sessions(
         if hour in hours:
             # What is open by its facts is shown as such, though its window may not tell so yet.
             for session in latest_sessions(live.raw_events.facts(customer, meter.key, hour)):
-                at = session.end if session.start < kept and session.end is not None else session.start
+                at = _listed_at(session, kept)
                 if max(start, hour) <= at < min(end, hour + HOUR):
                     found[session.identity] = (at, session)
         placed = [((at, each.id, each.resource), each) for at, each in found.values() if each.closed_by != "void"]
         yield from sorted(placed, key=itemgetter(0), reverse=True)
+
+
+def _listed_at(session: Session, kept: int) -> int:
+    """The start of a session; its end once it has ended, if nothing is kept of its start any more."""
+    if session.start < kept and session.end is not None and session.counted_until is None:
+        return session.end
+    return session.start
 
 
 def _session_row(session: Session, meter: Meter, now: int) -> dict[str, Any]:

@@ -201,6 +201,20 @@ def test_a_stop_ahead_of_the_clock_counts_when_its_time_has_come(endless: Street
     assert [(row["closed_by"], row["end"]) for row in rows] == [("stop", format_time(stop))]
 
 
+def test_what_outlived_its_start_is_listed_once_also_while_its_stop_is_ahead_of_the_clock(endless: Street) -> None:
+    street = endless
+    post_at(street, "start", START)
+    live_on(street, 52)
+    stop = floor(street.now, MINUTE) + 4 * MINUTE
+    post_at(street, "stop", stop)
+    for _ in range(3):
+        query = {"customer": "acme", "meter": "runtime"}
+        (row,) = street.does("GET", "/v1/sessions", query=query)["rows"]
+        assert row["status"] == ("open" if street.now < stop else "closed")
+        street.now += 2 * MINUTE
+        street.minute()
+
+
 def test_many_machines_for_weeks_are_read_right_at_any_moment_and_paid(endless: Street) -> None:
     street = endless
     starts = {f"m{number}": START + number * 47 * MINUTE for number in range(7)}

@@ -175,6 +175,26 @@ def test_a_poke_that_is_handled_again_leaves_what_was_suspected_since(street: St
     assert announced(street) == [ORPHAN]
 
 
+@pytest.mark.parametrize("poked", [False, True])
+def test_a_stop_that_was_an_orphan_and_comes_again_with_its_start_is_none_for_longer_than_a_minute(
+    street: Street, poked: bool
+) -> None:
+    """Which nothing but the list of sessions ever shows: an orphan counts nothing, and was not told."""
+    street.post(edge("stop", 20))
+    again = list(street.streams["pair"])
+    street.flow()
+    street.post(edge("start", 5))
+    street.now += PATIENCE
+    if poked:  # which comes with the two of them, if the stream is read again from where the stop is
+        rate.tick(street, street.now)
+        street.deliver("RATE")
+    street.streams["pair"] = again + street.streams["pair"]
+    street.flow()
+    street.minute()
+    assert shown(street) == []
+    assert announced(street) == []
+
+
 def test_an_ordinary_session_is_never_suspected(street: Street) -> None:
     before = street.tables["Ledger"].all()
     for minutes in range(0, 50, 10):
