@@ -53,6 +53,11 @@ class Session:
         """What makes a later fact about it supersede an earlier one."""
         return self.resource, self.start, self.id
 
+    @property
+    def accrues_from(self) -> int:
+        """While it runs, from where its usage is left to whoever reads."""
+        return self.start if self.counted_until is None else self.counted_until
+
 
 def resource_of(meter: Meter, event: Event) -> str:
     """Name the resource whose edges tie together: the digest of the values of the meter's session dimensions.
