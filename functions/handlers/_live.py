@@ -27,6 +27,7 @@ from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
 from adapters.revocations import Revocations
 from adapters.secrets import Secret
+from adapters.sightings import Sightings
 from adapters.usage import Usage
 from adapters.watches import Watches
 from metering.errors import Invalid
@@ -82,6 +83,11 @@ class Live:
     def raw_events(self) -> RawEvents:
         """What happened, as it was sent."""
         return RawEvents(self.table(self.setting("EVENTS_TABLE")), parse_duration(self.setting("ACCEPT_PAST")))
+
+    @cached_property
+    def sightings(self) -> Sightings:
+        """Which edges were noted."""
+        return Sightings(self.table(self.setting("EVENTS_TABLE")), parse_duration(self.setting("ACCEPT_PAST")))
 
     @cached_property
     def usage(self) -> Usage:

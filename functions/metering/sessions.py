@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Literal
+from zlib import crc32
 
 from metering.decimals import EXACT, decimal_of
 from metering.events import Dimensions, Event, winners
@@ -32,6 +33,7 @@ class Session:
         dimensions: those of its start edge.
         counted_until: while it runs, how far its usage is in the windows; whoever reads accrues from there. None once
             all of it is.
+        ended_by: the mark of the stop that ended it (`mark_of`); None if none did.
     """
 
     resource: str
@@ -42,6 +44,7 @@ class Session:
     weight: Decimal
     dimensions: Dimensions
     counted_until: int | None = None
+    ended_by: int | None = None
 
     @property
     def counts(self) -> bool:
@@ -57,6 +60,17 @@ class Session:
     def accrues_from(self) -> int:
         """While it runs, from where its usage is left to whoever reads."""
         return self.start if self.counted_until is None else self.counted_until
+
+    @property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """The edges that it tells of, by instant and mark: its start (or an orphan), and the stop that ended it."""
+        begin = self.start, mark_of(self.id)
+        return (begin,) if self.ended_by is None or self.end is None else (begin, (self.end, self.ended_by))
+
+
+def mark_of(id_: str) -> int:
+    """24 bits of an edge's id. What shares an instant and these may be one edge; that it is, only the edges tell."""
+    return crc32(id_.encode()) & 0xFFFFFF
 
 
 def resource_of(meter: Meter, event: Event) -> str:
@@ -169,7 +183,7 @@ class _Pairing:
                 self._close(instant, "start")
                 self.running = edge
             elif self.running:
-                self._close(instant, "stop")
+                self._close(instant, "stop", edge)
             else:
                 self.sessions.append(_session(self.meter, edge, instant, "orphan"))
 
@@ -185,9 +199,10 @@ class _Pairing:
             return None
         return self.running.timestamp + self.meter.max_duration
 
-    def _close(self, instant: int, reason: ClosedBy) -> None:
+    def _close(self, instant: int, reason: ClosedBy, stop: Event | None = None) -> None:
         if self.running:
-            self.sessions.append(_session(self.meter, self.running, instant, reason))
+            session = _session(self.meter, self.running, instant, reason)
+            self.sessions.append(replace(session, ended_by=mark_of(stop.id)) if stop else session)
         self.running = None
 
 

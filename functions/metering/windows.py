@@ -162,6 +162,7 @@ def _fact_precedence(fact: Fact) -> tuple[object, ...]:
         session.weight,
         session.dimensions,
         -1 if session.counted_until is None else session.counted_until,
+        session.ended_by or 0,
     )
 
 

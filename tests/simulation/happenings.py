@@ -54,9 +54,6 @@ def events(draw: st.DrawFn, names: Sequence[str], now: int, at: int | None = Non
     }
     if meter["aggregation"] == "duration":
         event["type"] = draw(st.sampled_from(("start", "stop")))
-        # Uncorrected edges of one identity in several resources are told apart by their first correction only
-        # (functions/metering/README.md): test_edge_identity looks at these.
-        event["id"] += "".join(f"-{event['dimensions'][name]}" for name in meter["session"])
     elif meter["aggregation"] not in ("count", "unique") or draw(st.booleans()):
         event["value"] = draw(st.sampled_from(VALUES))
     if draw(st.integers(0, 4)) == 0:

@@ -61,12 +61,12 @@ invoice       1    22  read Ledger 11.0
 rate         40   258  read Catalog 66, read Ledger 58.0, read Usage 76, write Ledger 68
 """,
     "sessions": """
-aggregate    49   264  read Catalog 9, read Events 275, read Usage 98, write Usage 124
+aggregate    49   282  read Catalog 9, read Events 302, read Usage 98, write Events 9, write Usage 124
 authorize     4     4  read Catalog 4
 gateway       0     0  http requests 240
 ingest      240   256  read Catalog 16, write Events 2394
 invoice       1    22  read Ledger 11.0
-pair        188  2599  read Catalog 64, read Events 2318, write Events 254
+pair        188  2599  read Catalog 64, read Events 2318, write Events 255
 rate         50   300  queue requests 6, read Catalog 68, read Ledger 68.0, read Usage 96, write Ledger 51
 """,
 }
