@@ -15,7 +15,7 @@ from handlers._routes import Body, meter_named, needs, query, query_time, requir
 from metering.decimals import text
 from metering.errors import Invalid
 from metering.meters import Meter
-from metering.sessions import Session, billed_until, known_at
+from metering.sessions import Session, billed_until, known_at, without_explained
 from metering.times import DAY, HOUR, floor, format_time
 from metering.windows import latest_sessions
 
@@ -85,7 +85,7 @@ def _sessions(
         found = {session.identity: (session.start, session) for session in opened[hour]}
         if hour in hours:
             # What is open by its facts is shown as such, though its window may not tell so yet.
-            for session in latest_sessions(live.raw_events.facts(customer, meter.key, hour)):
+            for session in without_explained(latest_sessions(live.raw_events.facts(customer, meter.key, hour))):
                 at = _listed_at(session, kept)
                 if max(start, hour) <= at < min(end, hour + HOUR):
                     found[session.identity] = (at, session)

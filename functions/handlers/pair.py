@@ -111,17 +111,17 @@ def _no_orphans(
     key: EdgeKey, edges: Sequence[Event], end: int | None, sessions: Sequence[Session], records: Sequence[Record]
 ) -> list[Session]:
     """Stops that came before their starts and were published as orphans: each ends a session now, so that is undone."""
-    orphans = {(session.start, session.id) for session in sessions if session.closed_by == "orphan"}
-    told = _identities(records)
-    first = min(instant for instant, _ in told)
+    told = {(session.start, session.id) for session in sessions}  # orphans, and what is taken back already
+    arrived = _identities(records)
+    first = min(instant for instant, _ in arrived)
     # A record may come again: a stop that comes with its start was an orphan if it came without it before. What was
     # published as one is suspected (`_oddities`), and the poke that has it looked at again finds it here.
-    new = set() if any(map(_is_poke, records)) else told
+    new = set() if any(map(_is_poke, records)) else arrived
     return [
         Session(key.resource, edge.id, edge.timestamp, edge.timestamp, "void", Decimal(1), edge.dimensions)
         for edge in edges
         if edge.type == "stop"
-        and edge.identity not in orphans | new
+        and edge.identity not in told | new
         and edge.timestamp >= first
         and (end is None or edge.timestamp < end)
     ]

@@ -244,6 +244,19 @@ def counted(session: Session, until: int, now: int) -> Session:
     return replace(session, counted_until=max(session.start, until))
 
 
+def without_explained(sessions: Iterable[Session]) -> list[Session]:
+    """Leave out the orphans that ended a session of their resource after all.
+
+    A stop that came without its start and comes again with it is told of as both, until what is odd about it is looked
+    at again.
+    """
+    told = list(sessions)
+    ends = {(each.resource, each.end, each.ended_by) for each in told if each.ended_by is not None}
+    return [
+        each for each in told if each.closed_by != "orphan" or (each.resource, each.start, mark_of(each.id)) not in ends
+    ]
+
+
 def known_at(session: Session, meter: Meter, now: int, ends_at: int | None = None) -> Session:
     """The session as it is at an instant: ended by time alone since, or still running as its end has yet to come.
 

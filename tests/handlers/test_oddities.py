@@ -9,6 +9,7 @@ import pytest
 from adapters.watches import PATIENCE, SHARDS
 from handlers import rate
 from metering.times import DAY, HOUR, MINUTE, SECOND
+from metering.windows import latest_sessions
 from tests.handlers.street import NOW, Crash, Street, edge
 
 
@@ -176,10 +177,10 @@ def test_a_poke_that_is_handled_again_leaves_what_was_suspected_since(street: St
 
 
 @pytest.mark.parametrize("poked", [False, True])
-def test_a_stop_that_was_an_orphan_and_comes_again_with_its_start_is_none_for_longer_than_a_minute(
+def test_a_stop_that_was_an_orphan_and_comes_again_with_its_start_is_none_any_longer(
     street: Street, poked: bool
 ) -> None:
-    """Which nothing but the list of sessions ever shows: an orphan counts nothing, and was not told."""
+    """It is told of as both then, until the poke about it has it looked at again."""
     street.post(edge("stop", 20))
     again = list(street.streams["pair"])
     street.flow()
@@ -190,9 +191,12 @@ def test_a_stop_that_was_an_orphan_and_comes_again_with_its_start_is_none_for_lo
         street.deliver("RATE")
     street.streams["pair"] = again + street.streams["pair"]
     street.flow()
+    assert shown(street) == []
     street.minute()
     assert shown(street) == []
     assert announced(street) == []
+    told = latest_sessions(street.raw_events.facts("acme", "runtime", NOW - HOUR))
+    assert {each.closed_by for each in told} == {"stop", "void"}
 
 
 def test_an_ordinary_session_is_never_suspected(street: Street) -> None:
