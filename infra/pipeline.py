@@ -77,7 +77,7 @@ class Pipeline(Construct):
             memory_megabytes=1024,
             timeout_seconds=120,
             may=[
-                # It pokes edges that count with several resources.
+                # It notes edges where their hour is kept by its minutes, and pokes those of several resources.
                 grants.on_table(data.events, "Query", "PutItem"),
                 grants.on_table(data.usage, *grants.WINDOWS),
                 grants.on_table(data.catalog, *grants.READ),
@@ -90,7 +90,7 @@ class Pipeline(Construct):
                 "FRESHNESS": f"{self._shared.settings.freshness_seconds}s",
             },
         )
-        aggregate.consume_stream(_stream(data.events), _kinds("usage", "facts"), self._shared)
+        aggregate.consume_stream(_stream(data.events), _kinds("usage", "facts", "sightings"), self._shared)
         # What waited for the same instant comes together; the fewest at once that Lambda allows, so that it does.
         aggregate.consume_queue(queue, most_at_once=2, batch_size=100, gathering_seconds=3)
         return aggregate

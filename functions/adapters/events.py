@@ -4,6 +4,7 @@
 |---|---|---|
 | usage | `customer#meter#hour` | `minute#hash-of-content` |
 | facts | `customer#meter#hour` | `minute#facts#hash-of-content`: of the minute in which their sessions start |
+| sightings | `customer#meter#hour` | `minute#seen#hash-of-content`: see `adapters.sightings` |
 | edge | `customer#meter#resource` | `timestamp#id#revision#hash-of-content` |
 | edge, a correction | `customer#meter#~hour`, and from there as above | `timestamp#id#revision#hash-of-content` |
 | published | `customer#meter#resource` | `timestamp#id#~` (beside the session's start edge) |
@@ -25,8 +26,9 @@ from metering.meters import Meter
 from metering.packing import canonical, digest
 from metering.segments import Segment, unpack
 from metering.sessions import at_home
+from metering.sightings import Sighting
 from metering.times import DAY, MINUTE, floor
-from metering.window_items import unpack_facts
+from metering.window_items import unpack_facts, unpack_sightings
 from metering.windows import Fact
 
 _Home = Callable[[Iterable[Event]], list[Event]]
@@ -90,10 +92,14 @@ class Neighbourhood:
 
 @dataclass(slots=True)
 class Addressed:
-    """What is addressed to an hour or a minute: events, facts, the minutes they stand in, and their size in bytes."""
+    """What is addressed to an hour or a minute: events, facts, the minutes they stand in, and their size in bytes.
+
+    And which edges were noted there (`adapters.sightings`).
+    """
 
     events: list[Event] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
+    sightings: set[Sighting] = field(default_factory=set)
     minutes: set[str] = field(default_factory=set)
     bytes: int = 0
 
@@ -117,16 +123,8 @@ class Events:
 
     def poke(self, key: EdgeKey, reason: str) -> None:
         """Make pair compute the sessions around an instant again; the same poke twice is one."""
-        self._table.put(
-            Put(
-                {
-                    "pk": key.partition,
-                    "sk": f"{key.timestamp:013d}#~poke#{reason}",
-                    "kind": "poke",
-                    "ttl": self._ttl(key.timestamp),
-                }
-            )
-        )
+        item: Item = {"pk": key.partition, "sk": f"{key.timestamp:013d}#~poke#{reason}", "kind": "poke"}
+        self._table.put(Put(item | {"ttl": self._ttl(key.timestamp)}))
 
     def hour(self, customer: str, meter: str, hour: str, minute: str = "") -> Addressed:
         """Read everything that is addressed to an hour, or to one minute (`05`) of it.
@@ -142,8 +140,10 @@ class Events:
             addressed.minutes.add(string(item, "sk")[:2])
             if item["kind"] == "usage":
                 addressed.events += unpack(string(item, "pk"), integer(item, "minute"), data)
-            else:
+            elif item["kind"] == "facts":
                 addressed.facts += unpack_facts(data)
+            else:
+                addressed.sightings |= unpack_sightings(data)
         return addressed
 
     def around(self, key: EdgeKey, meter: Meter, first: int, last: int) -> Neighbourhood:

@@ -18,9 +18,10 @@ from metering.errors import Unavailable
 from metering.events import Event
 from metering.meters import Meter
 from metering.packing import canonical, digest
-from metering.sessions import Session, corrections_of, is_corrections, resource_of
+from metering.sessions import Session, corrections_of, is_corrections, mark_of, resource_of
+from metering.sightings import Sighting, met
 from metering.times import HOUR, floor
-from metering.windows import Fact, latest_sessions
+from metering.windows import Fact
 
 Identity = tuple[int, str]
 Versions = defaultdict[Identity, defaultdict[str, set[Event]]]
@@ -38,7 +39,7 @@ def notes_of(keys: Sequence[EdgeKey], live: Live) -> list[Session]:
 def spread(keys: Sequence[EdgeKey], meter: Meter, live: Live) -> None:
     """Write the versions of all corrected edges at the instants of some edges of one hour to wherever they belong.
 
-    Where the corrections of an instant are looked at for their own sake, starts that stand with several resources and
+    Where the corrections of an instant are looked at for their own sake, edges that stand with several resources and
     have none are brought together too (`bring_together`). What is there already is not written again, so this ends.
 
     Raises:
@@ -67,20 +68,14 @@ def spread(keys: Sequence[EdgeKey], meter: Meter, live: Live) -> None:
         raise Unavailable("the table did not take every correction")
 
 
-def bring_together(customer: str, meter: str, facts: Iterable[Fact], live: Live) -> None:
-    """Have pair look at the starts that count with several resources though nothing corrects them: one of them holds.
+def bring_together(customer: str, meter: str, found: Iterable[Sighting], live: Live) -> None:
+    """Have pair look at the edges that count with several resources though nothing corrects them: one of them holds.
 
     The same poke twice is one; that another resource has come along is news.
     """
-    told: defaultdict[Identity, list[Fact]] = defaultdict(list)
-    for fact in facts:
-        told[fact.session.start, fact.session.id].append(fact)
-    for (instant, _), several in told.items():
-        if len({fact.session.resource for fact in several}) > 1:
-            counting = [each.resource for each in latest_sessions(several) if each.closed_by != "void"]
-            if len(counting) > 1:
-                key = EdgeKey(customer, meter, corrections_of(instant), instant)
-                live.events.poke(key, f"twice-{digest(canonical(counting))}")
+    for (instant, mark), resources in met(found).items():
+        key = EdgeKey(customer, meter, corrections_of(instant), instant)
+        live.events.poke(key, f"twice-{digest(canonical([mark, resources]))}")
 
 
 def _read(versions: Versions, key: EdgeKey, resource: str, instants: set[int], live: Live) -> None:
@@ -94,17 +89,11 @@ def _homes(standing: dict[str, set[Event]], meter: Meter) -> set[str]:
 
 
 def _resources(facts: Iterable[Fact], corrected: Iterable[Identity], asked: set[int]) -> set[str]:
-    """Where versions of corrected edges may stand, or starts that stand with several resources at instants asked for.
-
-    A start is told of by its id, a stop by an end at its instant, or as a start where it ended nothing.
-    """
-    wanted = set(corrected)
-    ends = {instant for instant, _ in wanted}
-    starts: defaultdict[Identity, set[str]] = defaultdict(set)
-    found: set[str] = set()
+    """Where versions of corrected edges may stand, or edges that stand with several resources at instants asked for."""
+    wanted = {(instant, mark_of(id_)) for instant, id_ in corrected}
+    told: defaultdict[tuple[int, int], set[str]] = defaultdict(set)
     for session in (fact.session for fact in facts if not is_corrections(fact.session.resource)):
-        if session.start in asked or session.start in ends:
-            starts[session.start, session.id].add(session.resource)
-        if session.closed_by == "stop" and session.end in ends:
-            found.add(session.resource)
-    return found.union(*(several for each, several in starts.items() if each in wanted or len(several) > 1))
+        for edge in session.edges:
+            if edge in wanted or edge[0] in asked:
+                told[edge].add(session.resource)
+    return set[str]().union(*(several for edge, several in told.items() if edge in wanted or len(several) > 1))

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.attempts import Attempts
 from adapters.bus import Bus
-from adapters.catalog import Catalog, Damaged
+from adapters.catalog import Catalog
 from adapters.clock import StoredClock, real_now
 from adapters.deliveries import Deliveries
 from adapters.dynamo import DynamoTable
 from adapters.endpoints import Endpoints
 from adapters.events import Events
 from adapters.invoices import Invoices
-from adapters.items import Item, Table
+from adapters.items import Table
 from adapters.keys import Keys
 from adapters.lag import Lag
 from adapters.ledger import Ledger
@@ -32,11 +32,12 @@ from adapters.raw_events import RawEvents
 from adapters.remembered import Remembered
 from adapters.revocations import Revocations
 from adapters.secrets import Secret
+from adapters.sightings import Sightings
 from adapters.stripe_events import SeenEvents, StripeEvents
 from adapters.usage import Usage
 from adapters.watches import Watches
 from adapters.webhooks import Webhooks
-from handlers._door import count, logger
+from handlers._reports import report_customer, report_item
 from metering.errors import Invalid
 from metering.events import Acceptance
 from metering.packing import digest
@@ -78,7 +79,7 @@ class Live:
     @cached_property
     def catalog(self) -> Catalog:
         """What operators define, read anew each time."""
-        return Catalog(self.catalog_table, _report)
+        return Catalog(self.catalog_table, report_customer)
 
     @cached_property
     def remembered(self) -> Remembered:
@@ -105,6 +106,11 @@ class Live:
         return RawEvents(self.table(self.setting("EVENTS_TABLE")), parse_duration(self.setting("ACCEPT_PAST")))
 
     @cached_property
+    def sightings(self) -> Sightings:
+        """Which edges were noted."""
+        return Sightings(self.table(self.setting("EVENTS_TABLE")), parse_duration(self.setting("ACCEPT_PAST")))
+
+    @cached_property
     def usage(self) -> Usage:
         """What was used."""
         return Usage(self.table(self.setting("USAGE_TABLE")))
@@ -117,7 +123,7 @@ class Live:
     @cached_property
     def attempts(self) -> Attempts:
         """What was tried to be bought."""
-        return Attempts(self.ledger_table, _report_item)
+        return Attempts(self.ledger_table, report_item)
 
     @cached_property
     def revocations(self) -> Revocations:
@@ -137,7 +143,7 @@ class Live:
     @cached_property
     def invoices(self) -> Invoices:
         """What was invoiced."""
-        return Invoices(self.ledger_table, _report_item)
+        return Invoices(self.ledger_table, report_item)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -282,19 +288,6 @@ class Live:
             return parse_time(event.get("time"))
         except Invalid:
             return self.clock()
-
-
-def _report(damaged: Damaged) -> None:
-    """Tell of a customer that cannot be read, whoever came across it: its neighbours go on without a word."""
-    logger.error("a customer cannot be read", extra={"customer": damaged.customer, "reason": damaged.reason})
-    count("UnreadableCustomers")
-
-
-def _report_item(item: Item, error: Exception) -> None:
-    """Tell of what a list goes on without; it is listed again, and told of again, until somebody mends it."""
-    what = {"customer": str(item.get("pk")), "item": str(item.get("sk")), "reason": type(error).__name__}
-    logger.error("an item cannot be read", extra=what)
-    count("ParkedRecords")
 
 
 live = Live()

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from billing.spans import Grid
 from handlers._live import Live
@@ -10,10 +10,13 @@ from metering.events import Dimensions
 from metering.meters import Meter
 from metering.sessions import Session
 from metering.times import HOUR, MINUTE, floor
-from metering.windows import Tally, accrued_by_dimensions, fold, latest_sessions, merge_tallies, part_of
+from metering.windows import Tally, accrued_by_dimensions, fold, latest_sessions, merge_tallies, parts
 
 Tallies = dict[Dimensions, Tally]
 """What one window holds, by the dimensions that are asked for."""
+
+_Running = dict[tuple[str, int, str], Session]
+"""Running sessions by their identities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def accrued(session: Session, asked: Asked, first: int, last: int) -> Iterator[t
 
     Given by the windows that begin from `first` and before `last`, and by the dimensions that rows are kept apart by.
     """
-    reached = max(first, session.start)
+    reached = max(first, session.accrues_from)
     while reached < last and reached <= asked.now:
         window = asked.grid.at(reached)
         used = accrued_by_dimensions(session, asked.meter, window.start, window.end, asked.now, asked.ends_at)
@@ -77,21 +80,20 @@ def read(asked: Asked, first: int) -> Iterator[tuple[int, Tallies]]:
             yield from _event_minutes(asked, hour, first)
 
 
-def _running(asked: Asked) -> dict[tuple[str, int, str], Session]:
+def _running(asked: Asked) -> _Running:
     if not asked.meter.is_duration:
         return {}
     sessions = asked.live.usage.open_sessions(asked.customer, asked.meter.key)
-    # Here nothing is read from windows, so nothing is counted yet.
-    return {session.identity: replace(session, counted_until=session.start) for session in sessions}
+    return {session.identity: session for session in sessions}
 
 
-def _hours(asked: Asked, first: int, running: Mapping[tuple[str, int, str], Session]) -> Iterator[int]:
+def _hours(asked: Asked, first: int, running: _Running) -> Iterator[int]:
     """The hours that can hold anything: those of which a window is kept, those just begun, those of open sessions."""
     end = asked.grid.end
     known = set(asked.live.usage.hours(asked.customer, asked.meter.key, first, end))
     # What has just arrived may not be folded yet.
     known |= set(range(floor(asked.now, HOUR) - HOUR, asked.now + asked.live.acceptance.future + 1, HOUR))
-    earliest = min((session.start for session in running.values()), default=None)
+    earliest = min((session.accrues_from for session in running.values()), default=None)
     if earliest is not None:
         known |= set(range(floor(max(first, earliest), HOUR), min(end, asked.now + 1), HOUR))
     yield from sorted(hour for hour in known if first < hour + HOUR and hour < end)
@@ -109,18 +111,14 @@ def _event_minutes(asked: Asked, hour: int, first: int) -> Iterator[tuple[int, T
             yield minute, _joined(tallies)
 
 
-def _session_minutes(
-    asked: Asked, hour: int, first: int, running: dict[tuple[str, int, str], Session]
-) -> Iterator[tuple[int, Tallies]]:
-    """The parts of an hour's sessions; `running` loses those that turn out to have ended meanwhile."""
+def _session_minutes(asked: Asked, hour: int, first: int, running: _Running) -> Iterator[tuple[int, Tallies]]:
+    """The parts of an hour's sessions: what is counted of them, as in its window, and what runs beyond that."""
     start, end = max(first, hour), min(asked.grid.end, hour + HOUR)
     minutes: defaultdict[int, defaultdict[Dimensions, list[Tally]]] = defaultdict(lambda: defaultdict(list))
     for session in latest_sessions(asked.live.raw_events.facts(asked.customer, asked.meter.key, hour)):
-        if session.counted_until is None:
-            running.pop(session.identity, None)
-        dimensions = asked.meter.kept(session.dimensions, hour)
-        if session.counted_until is None and session.counts and asked.wants(dimensions):
-            for minute, tally in _parts(session, asked.meter, start, end):
+        _catch_up(running, session, hour)
+        for (minute, dimensions), tally in parts(asked.meter, session, start, end, MINUTE):
+            if asked.wants(dimensions):
                 minutes[minute][asked.group(dimensions)].append(tally)
     for session in running.values():
         for minute, group, tally in accrued(session, asked, start, end):
@@ -129,13 +127,15 @@ def _session_minutes(
         yield minute, _joined(minutes[minute])
 
 
-def _parts(session: Session, meter: Meter, start: int, end: int) -> Iterator[tuple[int, Tally]]:
-    last = session.start if session.end is None else max(session.start, session.end - 1)
-    for minute in range(floor(max(session.start, start), MINUTE), min(last + 1, end), MINUTE):
-        part = part_of(session, meter, minute, minute + MINUTE)
-        begun = 1 if minute <= session.start < minute + MINUTE else 0
-        if part or begun:
-            yield minute, Tally(events=begun, quantity=part)
+def _catch_up(running: _Running, told: Session, hour: int) -> None:
+    """What ran as it was listed may be counted further by now, or whole: from the hour on up to which it was."""
+    known = running.get(told.identity)
+    if known is None or hour + HOUR <= known.accrues_from:
+        return
+    if told.counted_until is None:
+        del running[told.identity]
+    elif told.counted_until > known.accrues_from:
+        running[told.identity] = told
 
 
 def _joined(tallies: Mapping[Dimensions, list[Tally]]) -> Tallies:

@@ -16,7 +16,7 @@ from handlers._routes import meter_named, needs, query, query_time, required_que
 from metering.decimals import text
 from metering.errors import Invalid
 from metering.meters import Meter
-from metering.sessions import Session, billed_until, known_at
+from metering.sessions import Session, billed_until, known_at, without_explained
 from metering.times import DAY, HOUR, floor, format_time
 from metering.windows import latest_sessions
 
@@ -121,7 +121,7 @@ def _sessions(asked: _Asked) -> Iterator[tuple[Place, Session]]:
         found = {(key, session.identity): (session.start, session) for key, session in running.get(hour, ())}
         for key in sorted(told & asked.meters.keys()):
             # What is open by its facts is shown as such, though its window may not tell so yet.
-            for session in latest_sessions(asked.live.raw_events.facts(asked.customer, key, hour)):
+            for session in without_explained(latest_sessions(asked.live.raw_events.facts(asked.customer, key, hour))):
                 at = _listed_at(session, kept)
                 if max(asked.start, hour) <= at < min(asked.end, hour + HOUR):
                     found[key, session.identity] = (at, session)

@@ -37,8 +37,7 @@ def look_after(account: Account, measured: Measured, live: Live, now: int) -> in
 
 def _next_change(session: Session, meter: Meter, ends_at: int | None) -> int:
     """When a running session ends without an edge, or the day is over that its windows do not count yet."""
-    counted_until = session.start if session.counted_until is None else session.counted_until
-    rolls = floor(counted_until, DAY) + DAY
+    rolls = floor(session.accrues_from, DAY) + DAY
     end = last_possible_end(session, meter, ends_at)
     return rolls if end is None else min(rolls, end)
 

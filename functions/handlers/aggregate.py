@@ -15,10 +15,10 @@ from adapters.events import Addressed
 from adapters.hours import Hour, Stored
 from adapters.items import ConditionFailed
 from handlers import _live
-from handlers._corrections import bring_together
 from handlers._door import UNPROCESSABLE, count, logger
 from handlers._live import Live
 from handlers._news import conflict_of
+from handlers._sightings import look_into_hour, look_into_minute
 from metering.errors import Invalid, Unavailable, Unreadable
 from metering.meters import Meter
 from metering.minutes import Minutes
@@ -151,6 +151,7 @@ def _refresh(hour: Hour, meter: Meter, stored: Stored, touched: set[str], live: 
         addressed = live.events.hour(hour.customer, hour.meter, hour.name)
         if addressed.bytes <= _LIGHT_BYTES:
             folded = _folded(hour, meter, addressed, live)
+            look_into_hour(hour, addressed, live)
             return live.usage.put(hour, folded.slots, folded.open, stored, live.clock())
         touched = addressed.minutes
     changed = None if stored.kept == "apart" else _refresh_inside(hour, meter, stored, touched, live)
@@ -191,13 +192,14 @@ def _running_elsewhere(hour: Hour, stored: Stored, minutes: set[str]) -> list[Se
 
 
 def _folded_minute(hour: Hour, minute: str, meter: Meter, live: Live) -> Folded:
-    return _folded(hour, meter, live.events.hour(hour.customer, hour.meter, hour.name, minute), live)
+    addressed = live.events.hour(hour.customer, hour.meter, hour.name, minute)
+    look_into_minute(hour, minute, addressed, live)
+    return _folded(hour, meter, addressed, live)
 
 
 def _folded(hour: Hour, meter: Meter, addressed: Addressed, live: Live) -> Folded:
     start = hour_of_name(hour.name)
     folded = fold(meter, addressed.events, addressed.facts, start, start + HOUR)
-    bring_together(hour.customer, hour.meter, addressed.facts, live)
     for conflict in folded.conflicts:
         live.outbox.announce(hour.customer, conflict_of(conflict), live.clock())
     return folded
@@ -231,5 +233,8 @@ def _park(partition: str, records: Sequence[Record], error: Exception, live: Liv
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """DynamoDB stream, filtered to segments and facts, or the queue of put-off refreshes; with `at_once` none waits."""
+    """DynamoDB stream, filtered to segments, facts and noted edges, or the queue of put-off refreshes.
+
+    With `at_once` none waits.
+    """
     aggregate_records(event["Records"], _live.live, at_once=bool(event.get("at_once")))

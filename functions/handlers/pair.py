@@ -114,14 +114,17 @@ def _no_orphans(
     key: EdgeKey, edges: Sequence[Event], end: int | None, sessions: Sequence[Session], records: Sequence[Record]
 ) -> list[Session]:
     """Stops that came before their starts and were published as orphans: each ends a session now, so that is undone."""
-    orphans = {(session.start, session.id) for session in sessions if session.closed_by == "orphan"}
-    new = _identities(records)
-    first = min(instant for instant, _ in new)
+    told = {(session.start, session.id) for session in sessions}  # orphans, and what is taken back already
+    arrived = _identities(records)
+    first = min(instant for instant, _ in arrived)
+    # A record may come again: a stop that comes with its start was an orphan if it came without it before. What was
+    # published as one is suspected (`_oddities`), and the poke that has it looked at again finds it here.
+    new = set() if any(map(_is_poke, records)) else arrived
     return [
         Session(key.resource, edge.id, edge.timestamp, edge.timestamp, "void", Decimal(1), edge.dimensions)
         for edge in edges
         if edge.type == "stop"
-        and edge.identity not in orphans | new
+        and edge.identity not in told | new
         and edge.timestamp >= first
         and (end is None or edge.timestamp < end)
     ]
@@ -154,6 +157,8 @@ def _publish(
     something else about it changed, only what follows them, or its end, is written again, and the hour of its start,
     where it is looked up, as long as windows of that age may be written (law 4.8).
 
+    An end that is known and has yet to come is told to its hour at once: there its edge is looked for.
+
     What is remembered of a session is written before its facts; that they count its past days, which comes along, is
     to be remembered once they are written, so that a crash in between loses none.
     """
@@ -161,14 +166,16 @@ def _publish(
     said = digest(canonical([str(session.weight), session.dimensions]))
     known = around.published.get((session.start, session.id))
     listed = session.counted_until
-    reach = listed if listed is not None else session.end or session.start
-    sure = min(known.rolled, reach) if known and session.counts and known.said == said else 0
-    end = max(reach, known.end if known else session.start)
+    told_until = listed if listed is not None else session.end or session.start
+    reach = max(told_until, session.end or 0)
+    sure = min(known.rolled, told_until) if known and session.counts and known.said == said else 0
+    end = max(reach, known.end) if known else reach
     remembered = known or Published(end, 0, said)
-    if known != (told := Published(end, sure, said, remembered.version)) and (known or reach > start + HOUR):
+    # An end at the first instant of an hour is told to that hour too, so it has to be remembered like a later one.
+    if known != (told := Published(end, sure, said, remembered.version)) and (known or reach >= start + HOUR):
         remembered = live.events.publish(key, _start_edge(session, around), told)
     days = []
-    if listed is not None and listed > max(sure, session.start) and end > start + HOUR:
+    if listed is not None and listed > max(sure, session.start):  # the start of a day, so beyond the hour of its start
         days = [(key, _start_edge(session, around), replace(remembered, rolled=listed))]
     first = floor(sure, HOUR) if sure > session.start else start
     oldest = live.acceptance.written_since(now)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Literal
+from zlib import crc32
 
 from metering.decimals import EXACT, decimal_of
 from metering.events import Dimensions, Event, winners
@@ -32,6 +33,7 @@ class Session:
         dimensions: those of its start edge.
         counted_until: while it runs, how far its usage is in the windows; whoever reads accrues from there. None once
             all of it is.
+        ended_by: the mark of the stop that ended it (`mark_of`); None if none did.
     """
 
     resource: str
@@ -42,6 +44,7 @@ class Session:
     weight: Decimal
     dimensions: Dimensions
     counted_until: int | None = None
+    ended_by: int | None = None
 
     @property
     def counts(self) -> bool:
@@ -52,6 +55,22 @@ class Session:
     def identity(self) -> tuple[str, int, str]:
         """What makes a later fact about it supersede an earlier one."""
         return self.resource, self.start, self.id
+
+    @property
+    def accrues_from(self) -> int:
+        """While it runs, from where its usage is left to whoever reads."""
+        return self.start if self.counted_until is None else self.counted_until
+
+    @property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """The edges that it tells of, by instant and mark: its start (or an orphan), and the stop that ended it."""
+        begin = self.start, mark_of(self.id)
+        return (begin,) if self.ended_by is None or self.end is None else (begin, (self.end, self.ended_by))
+
+
+def mark_of(id_: str) -> int:
+    """24 bits of an edge's id. What shares an instant and these may be one edge; that it is, only the edges tell."""
+    return crc32(id_.encode()) & 0xFFFFFF
 
 
 def resource_of(meter: Meter, event: Event) -> str:
@@ -164,7 +183,7 @@ class _Pairing:
                 self._close(instant, "start")
                 self.running = edge
             elif self.running:
-                self._close(instant, "stop")
+                self._close(instant, "stop", edge)
             else:
                 self.sessions.append(_session(self.meter, edge, instant, "orphan"))
 
@@ -180,9 +199,10 @@ class _Pairing:
             return None
         return self.running.timestamp + self.meter.max_duration
 
-    def _close(self, instant: int, reason: ClosedBy) -> None:
+    def _close(self, instant: int, reason: ClosedBy, stop: Event | None = None) -> None:
         if self.running:
-            self.sessions.append(_session(self.meter, self.running, instant, reason))
+            session = _session(self.meter, self.running, instant, reason)
+            self.sessions.append(replace(session, ended_by=mark_of(stop.id)) if stop else session)
         self.running = None
 
 
@@ -222,6 +242,19 @@ def counted(session: Session, until: int, now: int) -> Session:
     if not session.counts or (session.end is not None and session.end <= now):
         return session
     return replace(session, counted_until=max(session.start, until))
+
+
+def without_explained(sessions: Iterable[Session]) -> list[Session]:
+    """Leave out the orphans that ended a session of their resource after all.
+
+    A stop that came without its start and comes again with it is told of as both, until what is odd about it is looked
+    at again.
+    """
+    told = list(sessions)
+    ends = {(each.resource, each.end, each.ended_by) for each in told if each.ended_by is not None}
+    return [
+        each for each in told if each.closed_by != "orphan" or (each.resource, each.start, mark_of(each.id)) not in ends
+    ]
 
 
 def known_at(session: Session, meter: Meter, now: int, ends_at: int | None = None) -> Session:

@@ -12,7 +12,8 @@ from metering.minutes import Minutes
 from metering.packing import canonical, compress, cut, digest, unpack_json
 from metering.segments import Segment
 from metering.sessions import Session, resource_with
-from metering.times import MINUTE, QUARTER, hour_name
+from metering.sightings import Sighting
+from metering.times import HOUR, MINUTE, QUARTER, floor, hour_name
 from metering.windows import Fact, Slots, Tally
 
 _UNSAID: tuple[Any, ...] = (0, "0", "0", None, None, None, [])
@@ -175,6 +176,35 @@ def unpack_facts(data: bytes) -> list[Fact]:
         raise Unreadable("the facts cannot be read") from None
 
 
+def sightings_segments(customer: str, meter: str, found: Iterable[Sighting]) -> list[Segment]:
+    """Address edges of one minute to it: items beside the hour's segments; the same edges are the same items."""
+    ordered = sorted(set(found))
+    if not ordered:
+        return []
+    minute = floor(ordered[0].instant, MINUTE)
+    rows = (canonical([instant - minute, mark, resource]) for instant, mark, resource in ordered)
+    contents = [
+        b'{"minute":' + canonical(minute) + b',"rows":[' + b",".join(part) + b"]}"
+        for part in cut(rows, lambda row: len(row) + 1)
+    ]
+    partition, name = f"{customer}#{meter}#{hour_name(minute)}", minute_within(floor(minute, HOUR), minute)
+    return [Segment(partition, f"{name}#seen#{digest(content)}", minute, compress(content)) for content in contents]
+
+
+def unpack_sightings(data: bytes) -> set[Sighting]:
+    """Read edges back that were noted.
+
+    Raises:
+        Unreadable: the content is damaged.
+    """
+    content = unpack_json(data)
+    try:
+        minute, rows = content["minute"], content["rows"]
+        return {Sighting(minute + row[0], row[1], row[2]) for row in rows}
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise Unreadable("the edges that were noted cannot be read") from None
+
+
 def pack_sessions(sessions: Iterable[Session], tied_by: Sequence[str]) -> bytes:
     """Write the open sessions of an hour; the same ones give the same bytes, whatever their order.
 
@@ -206,7 +236,8 @@ def _session_row(session: Session, tied_by: Sequence[str]) -> list[Any]:
         session.start,
         session.id,
         _since(session.start, session.end),
-        session.closed_by,
+        # A stop is told by its mark.
+        session.closed_by if session.ended_by is None else session.ended_by,
         text(session.weight),
         dict(session.dimensions),
         _since(session.start, session.counted_until),
@@ -220,14 +251,16 @@ def _since(start: int, instant: int | None) -> int | None:
 
 def _read_session(row: Sequence[Any], tied_by: Sequence[str]) -> Session:
     start, name, length, closed_by, weight, given, counted, *resource = row
+    ended_by = closed_by if isinstance(closed_by, int) else None
     dimensions = tuple(sorted(given.items()))
     return Session(
         resource=resource[0] if resource else resource_with(tied_by, dimensions),
         start=start,
         id=name,
         end=None if length is None else start + length,
-        closed_by=closed_by,
+        closed_by=closed_by if ended_by is None else "stop",
         weight=Decimal(weight),
         dimensions=dimensions,
         counted_until=None if counted is None else start + counted,
+        ended_by=ended_by,
     )

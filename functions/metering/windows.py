@@ -113,7 +113,7 @@ def fold(
     for session in latest_sessions(facts):
         if session.counted_until is not None and _within(session.counted_until, start, end):
             still_open.append(session)
-        for slot, tally in _parts(meter, session, start, end):
+        for slot, tally in parts(meter, session, start, end):
             tallies[slot].append(tally)
     slots = {slot: merge_tallies(*several) for slot, several in tallies.items()}
     return Folded(slots, tuple(still_open), tuple(conflicts))
@@ -162,23 +162,29 @@ def _fact_precedence(fact: Fact) -> tuple[object, ...]:
         session.weight,
         session.dimensions,
         -1 if session.counted_until is None else session.counted_until,
+        session.ended_by or 0,
     )
 
 
-def _parts(meter: Meter, session: Session, start: int | None, end: int | None) -> Iterator[tuple[Slot, Tally]]:
-    """Cut what is counted of one session at the quarters of an hour; a slot in which nothing falls is left out."""
+def parts(
+    meter: Meter, session: Session, start: int | None, end: int | None, width: int = QUARTER
+) -> Iterator[tuple[Slot, Tally]]:
+    """Cut what is counted of one session at every `width`, in [start, end); where nothing falls there is no part.
+
+    `width` is a divisor of an hour, and `start` lies on one. Each part has the dimensions that count as it begins.
+    """
     until = session.counted_until
     if not session.counts or until == session.start:
         return
     reached = session.start if session.end is None else session.end
     last = max(session.start, (reached if until is None else until) - 1)
-    quarter = floor(max(session.start, start or 0), QUARTER)
-    while quarter <= last and (end is None or quarter < end):
-        part = part_of(session, meter, quarter, quarter + QUARTER)
-        begun = 1 if quarter <= session.start < quarter + QUARTER else 0
+    begin = floor(max(session.start, start or 0), width)
+    while begin <= last and (end is None or begin < end):
+        part = part_of(session, meter, begin, begin + width)
+        begun = 1 if begin <= session.start < begin + width else 0
         if part or begun:
-            yield _slot(meter, quarter, session.dimensions), Tally(events=begun, quantity=part)
-        quarter += QUARTER
+            yield (begin, meter.kept(session.dimensions, begin)), Tally(events=begun, quantity=part)
+        begin += width
 
 
 def part_of(session: Session, meter: Meter, start: int, end: int) -> Decimal:
@@ -190,13 +196,12 @@ def accrued_between(
     session: Session, meter: Meter, start: int, end: int, at: int, ends_at: int | None = None
 ) -> Tally | None:
     """What a running session has used in [start, end) as of `at`, beyond what is counted; None if nothing yet."""
-    counted_until = session.start if session.counted_until is None else session.counted_until
     limit = last_possible_end(session, meter, ends_at)
     until = at if limit is None else min(at, limit)
-    if session.start > until or counted_until >= end:
+    if session.start > until or session.accrues_from >= end:
         return None
-    part = part_of(replace(session, end=until), meter, max(start, counted_until), end)
-    begun = 1 if start <= session.start < end and counted_until == session.start else 0
+    part = part_of(replace(session, end=until), meter, max(start, session.accrues_from), end)
+    begun = 1 if start <= session.start < end and session.accrues_from == session.start else 0
     return Tally(events=begun, quantity=part) if part or begun else None
 
 

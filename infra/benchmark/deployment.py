@@ -33,7 +33,7 @@ _AUTHORIZED_FOR = MINUTE
 # What the template's filters let through: the table and the kinds; only the outbox asks for new items alone.
 CONSUMERS: dict[str, tuple[str, frozenset[str]]] = {
     "pair": ("Events", frozenset({"edge", "poke"})),
-    "aggregate": ("Events", frozenset({"usage", "facts"})),
+    "aggregate": ("Events", frozenset({"usage", "facts", "sightings"})),
     "rate": ("Usage", frozenset({"window", "open", "late"})),
     "relay": ("Ledger", frozenset({"outbox"})),
 }

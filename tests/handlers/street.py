@@ -54,7 +54,7 @@ ENVIRONMENT = {
 FRESH = frozenset({"INSERT", "MODIFY"})
 CONSUMERS: dict[str, tuple[str, frozenset[str], frozenset[str]]] = {
     "pair": ("Events", frozenset({"edge", "poke"}), FRESH),
-    "aggregate": ("Events", frozenset({"usage", "facts"}), FRESH),
+    "aggregate": ("Events", frozenset({"usage", "facts", "sightings"}), FRESH),
     "rate": ("Usage", frozenset({"window", "open", "late"}), FRESH),
     "relay": ("Ledger", frozenset({"outbox"}), frozenset({"INSERT"})),
 }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.items import ConditionFailed, Item, Put
-from handlers import _live, ingest
+from handlers import _reports, ingest
 from metering.errors import Invalid
 from metering.times import parse_time
 from taximeter.scenario import read
@@ -194,7 +194,7 @@ def test_it_is_told_of_and_can_be_written_anew(
     post(street, used("a", value="20"))
     damage(street, "acme", tax_rate="a secret")
     counted: list[str] = []
-    monkeypatch.setattr(_live, "count", counted.append)
+    monkeypatch.setattr(_reports, "count", counted.append)
     caplog.set_level(logging.ERROR)
 
     status, answer = street.call("GET", "/v1/customers/acme")

@@ -116,6 +116,19 @@ def test_every_edge_is_found_through_what_pair_made_of_it(street: Street) -> Non
     assert (row["status"], row["superseded"][0]["type"]) == ("void", "stop")
 
 
+def test_a_stop_ahead_of_the_clock_is_listed_however_long_ago_its_session_began(street: Street) -> None:
+    street.post(edge("start", -120), edge("start", 30, "2"))
+    street.flow()
+    street.post(edge("stop", 64), edge("stop", 62, "2"))
+    street.flow()
+    wanted = ["1:stop:64", "2:stop:62", "2:start:30", "1:start:-120"]
+    for _ in range(3):
+        for limit in (1, 5):
+            assert ids(events(street, "runtime", limit=limit)) == wanted
+        street.now += 3 * MINUTE
+        street.minute()
+
+
 def test_edges_of_many_resources_at_one_instant_are_listed_once_each(street: Street) -> None:
     street.post(*(edge("start", 5, str(vm)) for vm in range(7)))
     street.flow()

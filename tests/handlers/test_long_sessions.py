@@ -178,6 +178,22 @@ def test_a_start_revised_after_days_counts_anew_from_its_beginning(endless: Stre
     assert used(street, START, street.now + DAY) == 3 * (street.now - START)
 
 
+def test_a_start_that_ran_for_days_may_become_a_stop_while_another_edge_is_paired(endless: Street) -> None:
+    street = endless
+    post_at(street, "start", START - HOUR)
+    post_at(street, "start", START)
+    live_on(street, 3)
+    street.post(edge("start", 0))
+    waiting = street.streams.pop("pair")
+    street.post(edge("start", 30, revision=1) | {"type": "stop"})
+    street.run("pair", street.streams.pop("pair"))
+    street.run("pair", waiting)
+    street.flow()
+    assert used(street, START - HOUR, street.now + DAY) == GB * HOUR
+    rows = street.does("GET", "/v1/sessions", query={"customer": "acme", "meter": "runtime", "from": str(START - HOUR)})
+    assert [row["closed_by"] for row in rows["rows"]] == ["stop", "start"]
+
+
 @pytest.mark.parametrize("ahead", [1 * MINUTE, 5 * MINUTE])
 @pytest.mark.parametrize("to_midnight", [2 * MINUTE, 8 * HOUR])
 def test_a_stop_ahead_of_the_clock_counts_when_its_time_has_come(endless: Street, ahead: int, to_midnight: int) -> None:
@@ -199,6 +215,20 @@ def test_a_stop_ahead_of_the_clock_counts_when_its_time_has_come(endless: Street
         "rows"
     ]
     assert [(row["closed_by"], row["end"]) for row in rows] == [("stop", format_time(stop))]
+
+
+def test_what_outlived_its_start_is_listed_once_also_while_its_stop_is_ahead_of_the_clock(endless: Street) -> None:
+    street = endless
+    post_at(street, "start", START)
+    live_on(street, 52)
+    stop = floor(street.now, MINUTE) + 4 * MINUTE
+    post_at(street, "stop", stop)
+    for _ in range(3):
+        query = {"customer": "acme", "meter": "runtime"}
+        (row,) = street.does("GET", "/v1/sessions", query=query)["rows"]
+        assert row["status"] == ("open" if street.now < stop else "closed")
+        street.now += 2 * MINUTE
+        street.minute()
 
 
 def test_many_machines_for_weeks_are_read_right_at_any_moment_and_paid(endless: Street) -> None:

@@ -9,6 +9,7 @@ import pytest
 from adapters.watches import PATIENCE, SHARDS
 from handlers import rate
 from metering.times import DAY, HOUR, MINUTE, SECOND
+from metering.windows import latest_sessions
 from tests.handlers.street import NOW, Crash, Street, edge
 
 
@@ -173,6 +174,29 @@ def test_a_poke_that_is_handled_again_leaves_what_was_suspected_since(street: St
     assert states(street) == ["standing"]
     wait(street)
     assert announced(street) == [ORPHAN]
+
+
+@pytest.mark.parametrize("poked", [False, True])
+def test_a_stop_that_was_an_orphan_and_comes_again_with_its_start_is_none_any_longer(
+    street: Street, poked: bool
+) -> None:
+    """It is told of as both then, until the poke about it has it looked at again."""
+    street.post(edge("stop", 20))
+    again = list(street.streams["pair"])
+    street.flow()
+    street.post(edge("start", 5))
+    street.now += PATIENCE
+    if poked:  # which comes with the two of them, if the stream is read again from where the stop is
+        rate.tick(street, street.now)
+        street.deliver("RATE")
+    street.streams["pair"] = again + street.streams["pair"]
+    street.flow()
+    assert shown(street) == []
+    street.minute()
+    assert shown(street) == []
+    assert announced(street) == []
+    told = latest_sessions(street.raw_events.facts("acme", "runtime", NOW - HOUR))
+    assert {each.closed_by for each in told} == {"stop", "void"}
 
 
 def test_an_ordinary_session_is_never_suspected(street: Street) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.items import Put
-from handlers import _live, invoice
+from handlers import _reports, invoice
 from handlers._settling import settle_customer
 from handlers.invoice import number_invoices
 from metering.errors import Unavailable
@@ -129,7 +129,7 @@ def test_a_list_of_the_sweep_goes_on_without_what_cannot_be_read_and_tells_of_it
     (head,) = (item for item in street.items("Ledger", "invoice") if item["pk"] == "acme")
     street.tables["Ledger"].put(Put({**head, "body": "{}"}))
     counted: list[str] = []
-    monkeypatch.setattr(_live, "count", counted.append)
+    monkeypatch.setattr(_reports, "count", counted.append)
     street.hour()
     assert street.does("GET", "/v1/invoices/z:20261101T0000Z")["number"] == "TX-000001"
     assert set(counted) == {"ParkedRecords"}

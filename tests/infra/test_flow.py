@@ -14,7 +14,7 @@ from tests.infra.templates import Template, functions, label, mappings, named, o
     ("consumer", "table", "events", "kinds"),
     [
         ("pair", "Events", ["INSERT", "MODIFY"], ["edge", "poke"]),
-        ("aggregate", "Events", ["INSERT", "MODIFY"], ["usage", "facts"]),
+        ("aggregate", "Events", ["INSERT", "MODIFY"], ["usage", "facts", "sightings"]),
         ("rate", "Usage", ["INSERT", "MODIFY"], ["window", "open", "late"]),
         ("relay", "Ledger", ["INSERT"], ["outbox"]),
     ],

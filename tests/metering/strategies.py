@@ -101,6 +101,7 @@ def sessions(draw: st.DrawFn) -> Session:
         weight=draw(not_negative),
         dimensions=draw(dimensions()),
         counted_until=start if closed_by == "open" else None,
+        ended_by=draw(st.integers(0, 2**24 - 1)) if closed_by == "stop" else None,
     )
 
 

@@ -23,6 +23,7 @@ from metering.sessions import (
     last_possible_end,
     pair,
     resource_of,
+    without_explained,
 )
 from metering.times import HOUR
 from metering.windows import part_of
@@ -415,3 +416,12 @@ def test_no_part_depends_on_what_comes_later(span: tuple[int, int], meter: Meter
 def test_what_is_no_session_is_billed_nothing(closed_by: Literal["orphan", "void"]) -> None:
     meter = duration_meter(minimum=HOUR)
     assert billed_until(replace(running(0, 0), closed_by=closed_by), meter, HOUR) == 0
+
+
+def test_an_orphan_that_ended_a_session_after_all_is_none() -> None:
+    late = pair(edges("-20b -30c"), METER, 60)
+    assert without_explained(late) == late
+    both = [*late, *pair(edges("+10a -20b"), METER, 60)]
+    assert picture(without_explained(both)) == "c 30-30 orphan, a 10-20 stop"
+    elsewhere = [replace(each, resource="other") for each in late]
+    assert without_explained([*elsewhere, *both[2:]]) == [*elsewhere, *both[2:]]

@@ -18,7 +18,8 @@ from metering.minutes import Minutes
 from metering.packing import MOST_BYTES, canonical, compress, unpack_json
 from metering.segments import Segment
 from metering.sessions import Session, resource_with
-from metering.times import HOUR
+from metering.sightings import Sighting
+from metering.times import HOUR, MINUTE
 from metering.window_items import (
     facts_segments,
     fitting,
@@ -26,9 +27,11 @@ from metering.window_items import (
     pack_minutes,
     pack_sessions,
     pack_slots,
+    sightings_segments,
     unpack_facts,
     unpack_minutes,
     unpack_sessions,
+    unpack_sightings,
     unpack_slots,
 )
 from metering.windows import Fact, Slots, Tally, merge
@@ -185,6 +188,35 @@ def test_many_facts_are_cut_into_items_that_a_table_takes() -> None:
     assert {each for segment in segments for each in unpack_facts(segment.data)} == set(several)
 
 
+def seen(minute: int) -> st.SearchStrategy[set[Sighting]]:
+    edge = st.builds(
+        Sighting, st.integers(minute, minute + MINUTE - 1), st.integers(0, 99), st.sampled_from(["r", "s"])
+    )
+    return st.sets(edge, max_size=5)
+
+
+@given(st.sampled_from([NOON, NOON + 7 * MINUTE]).flatmap(lambda minute: st.tuples(st.just(minute), seen(minute))))
+def test_edges_that_are_noted_are_read_back_the_same_under_a_key_of_their_content(
+    noted: tuple[int, set[Sighting]],
+) -> None:
+    minute, found = noted
+    segments = sightings_segments("acme", "runtime", found)
+    name = minute_within(NOON, minute)
+    assert {(each.partition, each.sort[:8], each.minute) for each in segments} == (
+        {("acme#runtime#2026-11-20T12", f"{name}#seen#", minute)} if found else set()
+    )
+    assert {each for segment in segments for each in unpack_sightings(segment.data)} == found
+    assert sightings_segments("acme", "runtime", sorted(found, reverse=True)) == segments
+
+
+def test_many_edges_that_are_noted_are_cut_into_items_that_a_table_takes() -> None:
+    found = {Sighting(NOON + number % MINUTE, number, f"{number:08x}") for number in range(20_000)}
+    segments = sightings_segments("acme", "runtime", found)
+    assert 2 <= len(segments) == len({each.sort for each in segments})
+    assert all(len(canonical(unpack_json(each.data))) <= MOST_BYTES + 100 for each in segments)
+    assert {each for segment in segments for each in unpack_sightings(segment.data)} == found
+
+
 DAMAGED: list[Any] = [
     *(None, 1, "x", [1], [[]], [[1]], [{}]),
     *(
@@ -193,11 +225,12 @@ DAMAGED: list[Any] = [
     ),
     *({"dimensions": [{}], "rows": [], "minutes": each} for each in (1, {"05": [[1]]}, {"05": 1})),
     *({"rows": [[1]]}, {"dimensions": [1], "rows": []}, {"dimensions": [{}]}),
+    *({"minute": each, "rows": [[0]]} for each in (0, "0")),
 ]
 
 
 @pytest.mark.parametrize("content", DAMAGED)
-@pytest.mark.parametrize("read", [unpack_slots, unpack_facts, unpack_sessions])
+@pytest.mark.parametrize("read", [unpack_slots, unpack_facts, unpack_sessions, unpack_sightings])
 def test_what_has_another_shape_is_unreadable(read: Any, content: Any) -> None:
     with pytest.raises(Unreadable):
         read(compress(json.dumps(content).encode()))
@@ -211,6 +244,6 @@ def test_a_damaged_row_makes_the_window_unreadable(row: list[object]) -> None:
 
 @given(st.binary(max_size=50))
 def test_bytes_that_nobody_packed_are_unreadable(data: bytes) -> None:
-    for read in (unpack_slots, unpack_facts, unpack_sessions):
+    for read in (unpack_slots, unpack_facts, unpack_sessions, unpack_sightings):
         with contextlib.suppress(Unreadable):
             read(data)

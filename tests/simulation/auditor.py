@@ -8,7 +8,8 @@ from typing import Any
 
 from billing.spans import Grid, SpanUnit
 from metering.decimals import text
-from metering.times import DAY, HOUR, QUARTER, floor, format_time
+from metering.times import DAY, HOUR, MINUTE, QUARTER, floor, format_time
+from tests.simulation.by_minute import minutes_expected
 from tests.simulation.catalogue import DURATIONS, METERS, TIME_ZONES, Json
 from tests.simulation.record import Expected
 
@@ -115,18 +116,20 @@ def check_metering(ask: Ask, customer: str, expected: Expected, random: Random |
     same(f"usage of {customer}", ordered(total), ordered(told["usage"]))
     same(f"sessions of {customer}", ordered(sessions_told(ask, customer, now)), ordered(told["sessions"]))
     for grid in grids(now, random) if told["usage"] else ():
-        same(
-            f"usage of {customer} in {grid}",
-            ordered(usage_told(ask, customer, grid)),
-            ordered(usage_expected(expected, grid)),
-        )
+        windows = minutes_expected(expected, grid) if grid.unit == "minute" else usage_expected(expected, grid)
+        same(f"usage of {customer} in {grid}", ordered(usage_told(ask, customer, grid)), ordered(windows))
 
 
 def grids(now: int, random: Random | None = None) -> list[Grid]:
-    """Windows of every length around now, in some time zone; with `random`, from and to any quarter of an hour."""
+    """Windows of every length around now, in some time zone; with `random`, from and to any quarter of an hour.
+
+    And an hour of minutes, often that in which the day began.
+    """
     chance = random or Random(0)  # noqa: S311 - what it does can be repeated
+    first = chance.choice((floor(now, DAY), floor(now, DAY), now, now - 3 * HOUR, now - 26 * HOUR))
+    minute = floor(first, MINUTE) - chance.randrange(HOUR // MINUTE) * MINUTE
     lengths: list[tuple[SpanUnit, int]] = [("hour", 2 * DAY), ("day", 36 * DAY), ("month", 70 * DAY), ("total", DAY)]
-    return [
+    return [Grid("minute", chance.choice(TIME_ZONES), minute, minute + HOUR)] + [
         Grid(
             unit,
             chance.choice(TIME_ZONES),

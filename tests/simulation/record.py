@@ -12,7 +12,7 @@ from metering.meters import Meter
 from metering.sessions import pair, resource_of
 from metering.times import format_time
 from taximeter.scenario import Scenario, accepted, read, subscribers
-from taximeter.simulate import Known, simulate
+from taximeter.simulate import ACCEPT_FUTURE, Known, simulate
 from tests.simulation.catalogue import METERS, PLANS, Json
 
 # Only a deployment knows of its acceptance window; `simulate` takes events of any age.
@@ -27,11 +27,13 @@ class Expected:
     Attributes:
         told: what `simulate` writes, and the stops that ended nothing beside the sessions.
         known: the usage of any interval.
+        events: the usage events that hold.
         now: that instant.
     """
 
     told: Json
     known: Known
+    events: Sequence[Event]
     now: int
 
 
@@ -76,9 +78,11 @@ class Record:
         scenario = read(json.dumps(whole))
         told = simulate(scenario)
         assert {(each["id"], each["code"], each["detail"]) for each in told["rejected"]} == self.verdicts
-        known = _known(scenario)
+        known, usage = _known(scenario), _usage(scenario)
         return {
-            name: Expected({**each, "sessions": each["sessions"] + self._orphans(name, now)}, known[name], now)
+            name: Expected(
+                {**each, "sessions": each["sessions"] + self._orphans(name, now)}, known[name], usage[name], now
+            )
             for name, each in told["customers"].items()
         }
 
@@ -96,6 +100,19 @@ class Record:
                     row = {"meter": meter.key, "key": {name: key[name] for name in meter.session}, "start": at}
                     found.append({**row, "end": at, "closed_by": "orphan", "quantity": "0"})
         return found
+
+
+def _usage(scenario: Scenario) -> Mapping[str, Sequence[Event]]:
+    """The usage events of each customer of a scenario."""
+    meters = scenario.meters_by_key()
+    versions: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
+    for event in accepted(scenario)[0]:
+        if not meters[event.meter].is_duration and event.timestamp <= scenario.now + ACCEPT_FUTURE:
+            versions[event.customer, event.meter].append(event)
+    found: defaultdict[str, list[Event]] = defaultdict(list)
+    for (customer, _), several in versions.items():
+        found[customer] += live(several)
+    return found
 
 
 def _known(scenario: Scenario) -> Mapping[str, Known]:

@@ -11,7 +11,7 @@ import pytest
 
 from handlers import _door, _live
 from metering.arrival import read_events
-from metering.events import Event
+from metering.events import Event, winners
 from metering.meters import Meter
 from metering.sessions import Session, billed_until, pair, resource_of
 from metering.times import DAY, HOUR, MINUTE, floor, format_time, parse_time
@@ -71,11 +71,13 @@ def told(found: Iterable[Ran]) -> list[Ran]:
 
 def paired(case: Case) -> list[Session]:
     resources: defaultdict[str, list[Event]] = defaultdict(list)
-    meter = Meter.model_validate(meter_of(case))
+    meter, edges = Meter.model_validate(meter_of(case)), list[Event]()
     for first in range(0, len(case.edges), 1_000):
         for each in read_events(json.dumps(edges_of(case)[first : first + 1_000]).encode()):
             assert isinstance(each, Event)
-            resources[resource_of(meter, each)].append(each)
+            edges.append(each)
+    for each in winners(edges)[0]:  # whatever resource (law 4.1)
+        resources[resource_of(meter, each)].append(each)
     ends_at = next((parse_time(each["ends_at"]) for each in writes_of(case) if "ends_at" in each), None)
     found = [each for edges in resources.values() for each in pair(edges, meter, instant(case.now), ends_at)]
     return [each for each in found if each.closed_by != "void"]

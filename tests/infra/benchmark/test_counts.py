@@ -37,7 +37,7 @@ invoice       1    22  read Ledger 11.0
 rate         48   288  read Catalog 62, read Ledger 67.0, read Usage 92, write Ledger 49
 """,
     "mixed": """
-aggregate   126   436  read Catalog 22, read Events 336, read Usage 138, write Usage 138
+aggregate   126   424  read Catalog 22, read Events 336, read Usage 138, write Usage 138
 authorize     4     4  read Catalog 4
 gateway       0     0  http requests 240
 ingest      240   256  read Catalog 32, write Events 720
@@ -61,12 +61,12 @@ invoice       1    22  read Ledger 11.0
 rate         40   260  read Catalog 66, read Ledger 59.0, read Usage 76, write Ledger 68
 """,
     "sessions": """
-aggregate    49   215  read Catalog 9, read Events 275, read Usage 98, write Usage 124
+aggregate    49   233  read Catalog 9, read Events 302, read Usage 98, write Events 9, write Usage 124
 authorize     4     4  read Catalog 4
 gateway       0     0  http requests 240
 ingest      240   256  read Catalog 16, write Events 2394
 invoice       1    22  read Ledger 11.0
-pair        188  2599  read Catalog 64, read Events 2318, write Events 254
+pair        188  2599  read Catalog 64, read Events 2318, write Events 255
 rate         50   302  queue requests 6, read Catalog 68, read Ledger 69.0, read Usage 96, write Ledger 51
 """,
 }
