@@ -12,6 +12,8 @@ from metering.windows import Slot, Slots, Tally
 
 _CHARACTERS_KEPT_TOGETHER = 8 * 1024
 """Of the distinct values of one slot."""
+_MOST_PARTS = 1024
+"""Of one window. The names of so many are a tenth of an item; what is larger still has larger parts."""
 _PAUSE_BYTES = 64 * 1024
 """Of a window for each freshness that passes between its refreshes; one that is less than twice that is not large."""
 LONGEST_PAUSE = 5 * MINUTE
@@ -69,7 +71,7 @@ def parts_needed(sizes: Sequence[int], most_bytes: int) -> int:
     count, largest, whole = len(sizes), max(sizes), sum(sizes)
     if whole <= most_bytes // 4:
         return 1
-    while largest > most_bytes and whole > count * most_bytes // 4:
+    while largest > most_bytes and whole > count * most_bytes // 4 and count < _MOST_PARTS:
         count, largest = count * 2, -(-largest // 2)
     return count
 

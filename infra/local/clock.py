@@ -87,6 +87,8 @@ def advance(cloud: Cloud, to_milliseconds: int, say: Callable[[str], None] = lam
         raise ValueError(message)
     _set(cloud, to_milliseconds)
     say(f"the clock is at {format_time(to_milliseconds)}")
+    wait_until_quiet(cloud)
+    _run(cloud, "StripeEvents", to_milliseconds)
     for number in range(1, _ROUNDS + 1):
         before = wait_until_quiet(cloud)
         for function in ("Rate", "Invoice"):

@@ -111,10 +111,18 @@ def test_a_new_value_of_many_touches_its_part_and_the_one_that_counts() -> None:
         ([9, 9], 1),
         ([0, MOST], 2),
         ([8 * MOST, 0, 0, 0, 0, 0, 0, 0], 32),
+        ([MOST + 1] * 1024, 1024),
     ],
 )
 def test_parts_are_doubled_until_they_are_small_enough(sizes: list[int], needed: int) -> None:
     assert parts_needed(sizes, MOST) == needed
+
+
+def test_parts_that_are_large_when_they_are_empty_are_not_doubled_for_ever() -> None:
+    count, rounds = 1, 0
+    while (needed := parts_needed([MOST + 1] + [MOST // 3] * (count - 1), MOST)) != count:
+        count, rounds = needed, rounds + 1
+    assert (count, rounds) == (1024, 10)
 
 
 @pytest.mark.parametrize("values", [900, 1_000, 1_500, 20_000])

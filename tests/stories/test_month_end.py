@@ -47,6 +47,17 @@ def card_holder(cloud: "Cloud", card: str) -> str:
     return customer.id
 
 
+def refund_untold(cloud: "Cloud", payment: str, amount: int) -> None:
+    """Refund a payment, and let every webhook about it be lost on its way."""
+    httpx.post(f"{cloud.stripe_url}/_control/webhooks/faults", json={"drop": True, "times": 100}).raise_for_status()
+    client = stripe.StripeClient(
+        cloud.stripe_api_key, stripe_version=API_VERSION, base_addresses={"api": cloud.stripe_url}
+    )
+    client.v1.refunds.create({"payment_intent": payment, "amount": amount})
+    wait_until_quiet(cloud)
+    httpx.delete(f"{cloud.stripe_url}/_control/webhooks/faults").raise_for_status()
+
+
 def charges(cloud: "Cloud") -> dict[str, Any]:
     told: dict[str, Any] = httpx.get(f"{cloud.stripe_url}/_control/charges").raise_for_status().json()
     return told
@@ -120,6 +131,13 @@ def test_a_month_ends_in_numbered_invoices_that_are_paid_and_a_low_balance_tops_
         ]
         ledger = prepaid.get("/v1/customers/prepaid/ledger")["rows"]
         assert sum(Decimal(row["amount"]) for row in ledger) == Decimal(prepaid.balance())
+
+        # What no webhook told is found in Stripe's list of events.
+        left = Decimal(prepaid.balance())
+        refund_untold(moving, attempt["payment_intent"], 2000)
+        assert Decimal(prepaid.balance()) == left
+        advance(moving, month_end + DAY + HOUR)
+        assert Decimal(prepaid.balance()) == left - 20
 
 
 def _customer(cloud: "Cloud", api: httpx.Client, name: str, more: dict[str, Any], card: str) -> Story:

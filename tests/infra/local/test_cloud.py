@@ -36,10 +36,8 @@ def handler(event, context):
         time.sleep(1)
     print(json.dumps(event))
 """
-FUNCTIONS = (
-    *("alert", "aggregate", "api", "authorize", "collect", "ingest"),
-    *("invoice", "notify", "pair", "rate", "relay", "stripe_webhook", "top_up"),
-)
+HANDLERS = Path(__file__).parents[3] / "functions" / "handlers"
+FUNCTIONS = sorted(path.stem for path in HANDLERS.glob("[!_]*.py"))
 
 
 @pytest.fixture(scope="module")
