@@ -107,11 +107,21 @@ def _due(invoice: Mapping[str, Any]) -> str:
     if invoice["status"] not in _PAYABLE or invoice["amount_due"] == "0":
         return ""
     currency, url = invoice["currency"], str(invoice["hosted_invoice_url"] or "")
-    is_late = invoice["status"] == "past_due"
-    when = f" {'since' if is_late else 'by'} {day(invoice['due_at'], _timezone(invoice))}" if invoice["due_at"] else ""
     amount = f"{_amount(invoice['amount_due'], currency)} {escape(currency)}"
     link = f'<a href="{escape(url)}">Pay this invoice online</a>' if url.startswith(("https://", "http://")) else ""
-    return f'<p class="due"><span><strong>{amount}</strong> due{when}</span>{link}</p>'
+    return f'<p class="due"><span><strong>{amount}</strong> {_when_due(invoice)}</span>{link}</p>'
+
+
+def _when_due(invoice: Mapping[str, Any]) -> str:
+    """By when it is to be paid, or that another invoice sees to it: `billing.collecting`."""
+    if invoice["carried_by"]:
+        return "collected with a later invoice"
+    if invoice["held"]:
+        return "too little to be charged by itself: collected with the next invoice"
+    if not invoice["due_at"]:
+        return "due"
+    is_late = invoice["status"] == "past_due"
+    return f"due {'since' if is_late else 'by'} {day(invoice['due_at'], _timezone(invoice))}"
 
 
 def _groups(invoice: Mapping[str, Any]) -> Iterator[str]:

@@ -77,5 +77,10 @@ def invoice(*lines: dict[str, Any], **more: Any) -> dict[str, Any]:
         "credit_granted": "0",
         "credit": None,
         "reissued_as": None,
+        "held": False,
+        "carried_by": None,
+        "attempt_count": 0,
+        "payment_failure": None,
+        "next_payment_attempt": None,
         **more,
     }

@@ -173,6 +173,12 @@ def test_what_is_granted_as_a_credit_is_a_line_and_said_again_below_what_is_due(
     [
         ({"status": "finalized"}, "12.50 USD due by 31 December 2026"),
         ({"status": "past_due"}, "12.50 USD due since 31 December 2026"),
+        ({"status": "finalized", "due_at": None}, "12.50 USD due"),
+        (
+            {"status": "finalized", "held": True},
+            "12.50 USD too little to be charged by itself: collected with the next invoice",
+        ),
+        ({"status": "finalized", "carried_by": "acme:20261201T0000Z"}, "12.50 USD collected with a later invoice"),
         ({"status": "void"}, "This invoice was taken back: nothing of it is to be paid."),
         (
             {"status": "void", "reissued_as": "acme:20261101T0000Z-2"},
