@@ -21,11 +21,18 @@ def show(rows: Sequence[Row], freshness_seconds: int, console: Console) -> None:
     console.print(Group(_costs(rows, freshness_seconds), _assumptions(), *(_units(measured) for measured, _ in rows)))
 
 
+def _table(title: str, label: str, figures: Sequence[str]) -> Table:
+    """A table that a terminal of 80 columns has room for, as a figure that is cut off is none."""
+    table = Table(title=f"\n{title}", title_justify="left", header_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column(label, min_width=14)
+    for name in figures:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
 def _costs(rows: Sequence[Row], freshness_seconds: int) -> Table:
-    table = Table(title=f"Dollars per million, freshness {freshness_seconds} s", title_justify="left")
-    table.add_column("shape", max_width=44)
-    for name in (*_PARTS, "total", "target", "waiting"):
-        table.add_column(name, justify="right")
+    title = f"Dollars per million, freshness {freshness_seconds} s"
+    table = _table(title, "shape", (*_PARTS, "total", "target", "waiting"))
     for measured, cost in rows:
         met = cost.total <= measured.shape.target
         parts = [_dollars(getattr(cost, part)) for part in _PARTS]
@@ -44,18 +51,20 @@ def _assumptions() -> RenderableType:
 
 
 def _units(measured: Measured) -> Table:
-    table = Table(title=f"{measured.shape.key}: per 1,000 {measured.shape.unit}", title_justify="left")
-    table.add_column("function")
-    columns = sorted({what for _, what in _counted(measured)})
-    for what in columns:
-        table.add_column(what, justify="right")
-    table.add_column("processor ms", justify="right")
     found = _counted(measured)
-    for function in sorted({function for function, _ in found}):
-        spent = measured.million(lambda sample: Decimal(sample.processor_nanoseconds[function])) / 1_000_000_000  # noqa: B023 - called here
-        cells = [f"{found[function, what] / 1000:.1f}" if (function, what) in found else "" for what in columns]
-        table.add_row(function, *cells, f"{spent:.1f}" if spent else "")
+    functions = sorted({function for function, _ in found})
+    table = _table(f"{measured.shape.key}: per 1,000 {measured.shape.unit}", "", functions)
+    for what in sorted({what for _, what in found}):
+        cells = [f"{found[each, what] / 1000:.1f}" if (each, what) in found else "" for each in functions]
+        table.add_row(what, *cells)
+    spent = [_processor_milliseconds(measured, each) for each in functions]
+    table.add_row("processor ms", *(f"{each:.1f}" if each else "" for each in spent))
     return table
+
+
+def _processor_milliseconds(measured: Measured, function: str) -> Decimal:
+    """Of a thousand."""
+    return measured.million(lambda sample: Decimal(sample.processor_nanoseconds[function])) / 1_000_000_000
 
 
 def _counted(measured: Measured) -> dict[tuple[str, str], Decimal]:

@@ -100,3 +100,12 @@ def test_the_command_prints_dollars_with_their_parts() -> None:
 def test_an_unknown_shape_is_told() -> None:
     told = CliRunner().invoke(main, ["benchmark", "--shape", "round"])
     assert (told.exit_code, "single" in told.stderr) == (1, True)
+
+
+@pytest.mark.deep
+def test_no_figure_is_cut_off_in_a_terminal_of_eighty_columns() -> None:
+    told = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["benchmark", "--shape", "sessions", "--minutes", "2"])
+    assert told.exit_code == 0, told.output
+    assert "…" not in told.stdout
+    (line,) = (line for line in told.stdout.splitlines() if line.startswith("http requests"))
+    assert line.split() == ["http", "requests", "40.0"]
