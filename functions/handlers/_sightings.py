@@ -42,7 +42,8 @@ def _seen(hour: Hour, addressed: Addressed) -> set[Sighting]:
 
 
 def _by_minute(hour: Hour, found: Iterable[Sighting]) -> defaultdict[str, set[Sighting]]:
+    start = hour_of_name(hour.name)
     minutes: defaultdict[str, set[Sighting]] = defaultdict(set)
     for each in found:
-        minutes[minute_within(hour_of_name(hour.name), each.instant)].add(each)
+        minutes[minute_within(start, each.instant)].add(each)
     return minutes

@@ -1,7 +1,7 @@
 """Sessions: start and stop edges of one resource become intervals. Laws 4.5 and 4.6."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -79,22 +79,22 @@ def resource_of(meter: Meter, event: Event) -> str:
     A void that lacks some of them tells of no resource: it is at home among the corrections of its hour.
     """
     try:
-        return resource_with(meter.session, event.dimensions)
+        return resource_with(meter.session, dict(event.dimensions))
     except KeyError:
         return corrections_of(event.timestamp)
 
 
-def resource_with(names: Iterable[str], dimensions: Dimensions) -> str:
+def resource_with(names: Iterable[str], given: Mapping[str, str]) -> str:
     """Name the resource that has these dimensions, where those of these names tie its edges together.
 
     Raises:
         KeyError: one of them is missing.
     """
-    given = dict(dimensions)
     return _named(tuple(given[name] for name in names))
 
 
-@lru_cache(maxsize=1024)
+# As many as a minute of much traffic has: it is folded again with each batch.
+@lru_cache(maxsize=16_384)
 def _named(values: tuple[str, ...]) -> str:
     return digest(canonical(values))
 

@@ -38,7 +38,10 @@ def sightings(sessions: Iterable[Session], start: int, end: int) -> set[Sighting
 
 def met(found: Iterable[Sighting]) -> dict[tuple[int, int], list[str]]:
     """What stands with several resources: by instant and mark, the resources in order."""
-    resources: defaultdict[tuple[int, int], set[str]] = defaultdict(set)
-    for each in found:
-        resources[each.instant, each.mark].add(each.resource)
-    return {edge: sorted(several) for edge, several in resources.items() if len(several) > 1}
+    first: dict[tuple[int, int], str] = {}
+    several: defaultdict[tuple[int, int], set[str]] = defaultdict(set)
+    for instant, mark, resource in found:
+        edge = instant, mark
+        if (known := first.setdefault(edge, resource)) != resource:
+            several[edge] |= {known, resource}
+    return {edge: sorted(resources) for edge, resources in several.items()}

@@ -229,9 +229,8 @@ def unpack_sessions(data: bytes) -> list[Session]:
 
 def _session_row(session: Session, tied_by: Sequence[str]) -> list[Any]:
     """A session with its instants counted from its start, so that rows are alike."""
-    follows = dict(session.dimensions).keys() >= set(tied_by) and session.resource == resource_with(
-        tied_by, session.dimensions
-    )
+    given = dict(session.dimensions)
+    follows = given.keys() >= set(tied_by) and session.resource == resource_with(tied_by, given)
     return [
         session.start,
         session.id,
@@ -239,7 +238,7 @@ def _session_row(session: Session, tied_by: Sequence[str]) -> list[Any]:
         # A stop is told by its mark.
         session.closed_by if session.ended_by is None else session.ended_by,
         text(session.weight),
-        dict(session.dimensions),
+        given,
         _since(session.start, session.counted_until),
         *([] if follows else [session.resource]),
     ]
@@ -254,7 +253,7 @@ def _read_session(row: Sequence[Any], tied_by: Sequence[str]) -> Session:
     ended_by = closed_by if isinstance(closed_by, int) else None
     dimensions = tuple(sorted(given.items()))
     return Session(
-        resource=resource[0] if resource else resource_with(tied_by, dimensions),
+        resource=resource[0] if resource else resource_with(tied_by, given),
         start=start,
         id=name,
         end=None if length is None else start + length,

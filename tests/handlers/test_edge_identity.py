@@ -224,7 +224,7 @@ def test_an_edge_is_noted_only_where_its_hour_is_kept_by_its_minutes_and_once(bu
             heavy.flow()
         assert [str(item["sk"])[:2] for item in heavy.items("Events", "sightings")] == ["35"]
         # Told again of the same sessions, the fold has nothing to note.
-        resource = resource_with(("vm",), (("vm", "1"),))
+        resource = resource_with(("vm",), {"vm": "1"})
         heavy.events.poke(EdgeKey("acme", "runtime", resource, NOW - 55 * MINUTE), "again")
         before = len(heavy.items("Events", "facts"))
         heavy.flow()

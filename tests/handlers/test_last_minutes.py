@@ -122,7 +122,7 @@ def test_whatever_session_begins_or_ends_when_an_hour_is_one_fold(
         fresh = []
         for place, minute in enumerate(minutes):
             start, given_ = START + minute * MINUTE - (place == 2) * 90 * MINUTE, (("vm", str(place % 2)),)
-            resource = resource_with(meter.session, given_)
+            resource = resource_with(meter.session, dict(given_))
             running = Session(resource, f"s{turn}{place}", start, None, "open", Decimal(2), given_, max(start, START))
             fresh.append(Fact(running, ("label", turn * 10)))
         for fact in known[-4:]:

@@ -99,7 +99,7 @@ names_of_ties = st.sampled_from([(), ("region",), ("user", "region")])
 def tied(session: Session, tied_by: tuple[str, ...]) -> Session:
     """As it is where its resource follows from its dimensions."""
     dimensions = tuple(sorted({**dict.fromkeys(tied_by, "x"), **dict(session.dimensions)}.items()))
-    return replace(session, dimensions=dimensions, resource=resource_with(tied_by, dimensions))
+    return replace(session, dimensions=dimensions, resource=resource_with(tied_by, dict(dimensions)))
 
 
 @st.composite
