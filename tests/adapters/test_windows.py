@@ -17,6 +17,7 @@ from metering.window_items import unpack_slots
 from metering.windows import Slots, Tally, merge
 from tests.adapters.conftest import Bench
 from tests.metering.strategies import NOON
+from tests.rows import deep
 
 HEAD = "hour#2026-11-20T12#m"
 MOST_BYTES_OF_AN_ITEM = 400 * 1024
@@ -110,7 +111,7 @@ def test_a_mark_on_the_head_is_a_change(table: Table) -> None:
     assert not write(table, slots(2), window, minutes="inside")
 
 
-@pytest.mark.parametrize(("first", "second"), [(2, 3), (2, 4_000), (4_000, 4_001), (4_000, 2), (4_000, 1)])
+@pytest.mark.parametrize(("first", "second"), [(2, 3), (2, 4_000), deep(4_000, 4_001), (4_000, 2), deep(4_000, 1)])
 def test_a_window_is_written_on_the_condition_of_what_was_read(table: Table, first: int, second: int) -> None:
     write(table, slots(first))
     read = read_window(table, "acme", HEAD)

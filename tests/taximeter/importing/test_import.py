@@ -24,6 +24,7 @@ from taximeter.importing.run import run
 from taximeter.importing.sending import Sender, Stopped
 from taximeter.importing.sources import Source
 from tests.handlers.street import NOW, used
+from tests.rows import deep
 from tests.taximeter.importing.conftest import Deployment
 from tests.taximeter.importing.test_sources import write_parquet
 
@@ -324,7 +325,7 @@ def test_a_fault_in_the_middle_keeps_the_windows_before_it(
     assert len(deployment.events()) == 5_000
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [deep(signal.SIGINT), signal.SIGTERM, deep(signal.SIGKILL)], ids=lambda number: number.name)
 def test_a_process_that_is_ended_goes_on_when_it_is_run_again(
     deployment: Deployment, tmp_path: Path, number: signal.Signals
 ) -> None:
