@@ -23,7 +23,7 @@ from tests.handlers.test_heavy_hours import PARTITION, add, event, head, measure
 from tests.rows import quick_of
 
 LARGE = 1_000
-"""Combinations of an hour that is large with `large`: of more than one part, and more than twice what a pause is for."""
+"""Combinations of an hour that is large with `large`: it has parts, and is more than twice what a pause is for."""
 
 
 @pytest.fixture
