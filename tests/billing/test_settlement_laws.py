@@ -114,31 +114,35 @@ def test_the_balance_is_the_sum_of_the_entries_however_late_usage_arrives(share:
     holds()
 
 
-@unhurried
-@given(
-    credits_posted,
-    events,
-    plans,
-    st.booleans(),
-    st.lists(st.tuples(instants, st.integers(0, 4), st.none() | st.integers(1, 900)), max_size=6),
-)
-def test_whatever_is_revoked_when_the_balance_is_the_sum_of_the_entries(
-    posted: list[dict[str, Any]],
-    used: list[tuple[int, str]],
-    priced: Any,
-    prepaid: bool,
-    revocations: list[tuple[int, int, int | None]],
-) -> None:
-    made = history(posted, used, priced, prepaid=prepaid)
-    for number, (now, credit, cents) in enumerate(sorted(revocations, key=lambda each: each[0])):
-        made.look(now)
-        if any(each.id == f"c{credit}" for each in made.wallet.credits):
-            amount = None if cents is None else Decimal(cents) / 100
-            made.wallet, _ = revoke(made.wallet, f"c{credit}", now, amount, f"r{number}")
-        made.look(now)
+@slowest
+def test_whatever_is_revoked_when_the_balance_is_the_sum_of_the_entries(share: int) -> None:
+    @few(share)
+    @given(
+        credits_posted,
+        events,
+        plans,
+        st.booleans(),
+        st.lists(st.tuples(instants, st.integers(0, 4), st.none() | st.integers(1, 900)), max_size=6),
+    )
+    def holds(
+        posted: list[dict[str, Any]],
+        used: list[tuple[int, str]],
+        priced: Any,
+        prepaid: bool,
+        revocations: list[tuple[int, int, int | None]],
+    ) -> None:
+        made = history(posted, used, priced, prepaid=prepaid)
+        for number, (now, credit, cents) in enumerate(sorted(revocations, key=lambda each: each[0])):
+            made.look(now)
+            if any(each.id == f"c{credit}" for each in made.wallet.credits):
+                amount = None if cents is None else Decimal(cents) / 100
+                made.wallet, _ = revoke(made.wallet, f"c{credit}", now, amount, f"r{number}")
+            made.look(now)
+            _holds_its_laws(made, prepaid=prepaid)
+        made.look(START + SPAN)
         _holds_its_laws(made, prepaid=prepaid)
-    made.look(START + SPAN)
-    _holds_its_laws(made, prepaid=prepaid)
+
+    holds()
 
 
 def _holds_its_laws(made: History, *, prepaid: bool) -> None:
