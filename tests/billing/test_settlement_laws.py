@@ -46,12 +46,7 @@ plans = st.sampled_from(
 
 # Weeks of a wallet take longer than Hypothesis expects of one example.
 unhurried = settings(deadline=None)
-slowest = pytest.mark.parametrize("share", [3, deep(1)])
-"""The part of a profile's examples that is tried: a third of them in the quick suite."""
-
-
-def few(share: int) -> settings:
-    return settings(unhurried, max_examples=settings().max_examples // share)
+slowest = pytest.mark.parametrize("examples", [10, deep(100)])
 
 
 def history(posted: list[dict[str, Any]], events: list[tuple[int, str]], priced: Any, *, prepaid: bool) -> History:
@@ -65,8 +60,8 @@ def history(posted: list[dict[str, Any]], events: list[tuple[int, str]], priced:
 
 
 @slowest
-def test_the_ledger_does_not_depend_on_when_anyone_looked(share: int) -> None:
-    @few(share)
+def test_the_ledger_does_not_depend_on_when_anyone_looked(examples: int) -> None:
+    @settings(unhurried, max_examples=examples)
     @given(credits_posted, events, plans, st.booleans(), st.lists(instants, max_size=8))
     @example(  # a draw that comes to nothing, and to something again behind a grant
         [{"amount": "0.01", "priority": 50, "effective_at": START}] * 2,
@@ -93,8 +88,8 @@ def test_the_ledger_does_not_depend_on_when_anyone_looked(share: int) -> None:
 
 
 @slowest
-def test_the_balance_is_the_sum_of_the_entries_however_late_usage_arrives(share: int) -> None:
-    @few(share)
+def test_the_balance_is_the_sum_of_the_entries_however_late_usage_arrives(examples: int) -> None:
+    @settings(unhurried, max_examples=examples)
     @given(credits_posted, events, plans, st.booleans(), st.lists(st.tuples(instants, st.integers(0, 12)), max_size=8))
     def holds(
         posted: list[dict[str, Any]],
@@ -115,8 +110,8 @@ def test_the_balance_is_the_sum_of_the_entries_however_late_usage_arrives(share:
 
 
 @slowest
-def test_whatever_is_revoked_when_the_balance_is_the_sum_of_the_entries(share: int) -> None:
-    @few(share)
+def test_whatever_is_revoked_when_the_balance_is_the_sum_of_the_entries(examples: int) -> None:
+    @settings(unhurried, max_examples=examples)
     @given(
         credits_posted,
         events,
