@@ -11,6 +11,7 @@ from adapters.stripe_invoices import StripeInvoice, StripeInvoices, Wanted
 from metering.errors import Conflict, Unavailable
 from tests.adapters.test_stripe import stripe_with
 from tests.infra.local.stripe.in_process import InProcess
+from tests.rows import deep
 
 ROWS = [("Requests", 500), ("Refund", -100)]
 SUMS = [("Tax 19%", 76)]
@@ -62,13 +63,23 @@ def test_an_invoice_is_made_filled_and_closed(
     assert invoices.read(draft.id) == closed
 
 
-@pytest.mark.parametrize("fault", [{"drop": True}, {"drop": True, "processed": True}, {"status": 500}], ids=str)
-@pytest.mark.parametrize("later", [60, DAY + HOUR], ids=["soon", "when the key has expired"])
+FAULTS: list[dict[str, Any]] = [{"drop": True}, {"drop": True, "processed": True}, {"status": 500}]
+
+
+@pytest.mark.parametrize(
+    ("fault", "later", "others"),
+    [
+        *((fault, later, 2) for fault in FAULTS for later in (60, DAY + HOUR)),
+        deep({"drop": True}, DAY + HOUR, 101),  # more than a page of what is looked through
+    ],
+    ids=str,
+)
 def test_one_whose_making_is_not_known_is_found_or_made_once(
-    stripe_stand_in: InProcess, invoices: StripeInvoices, fault: dict[str, Any], later: int
+    stripe_stand_in: InProcess, invoices: StripeInvoices, fault: dict[str, Any], later: int, others: int
 ) -> None:
+    """Soon, and when the key has expired."""
     asked = wanted(stripe_stand_in)
-    for number in range(120):  # others of the same customer
+    for number in range(others):  # of the same customer
         invoices.make(replace(asked, named={"taximeter_invoice": f"acme:1{number}"}), f"k{number}")
     fail(stripe_stand_in, "/v1/invoices", **fault)
     with pytest.raises(Unavailable):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from adapters import windows
 from adapters.items import ConditionFailed, Item, Put, Table, string
 from adapters.memory import MemoryTable
 from adapters.windows import MOST_BYTES, Window, read_many, read_window, read_windows, write_window
@@ -20,6 +21,13 @@ from tests.metering.strategies import NOON
 
 HEAD = "hour#2026-11-20T12#m"
 MOST_BYTES_OF_AN_ITEM = 400 * 1024
+SMALL_BYTES = 16 * 1024
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts are small, so that a window of few slots has several."""
+    monkeypatch.setattr(windows, "MOST_BYTES", SMALL_BYTES)
 
 
 @cache
@@ -56,7 +64,7 @@ def test_a_small_window_is_one_item(table: Table) -> None:
 
 
 def test_what_is_always_packed_as_one_stays_one_however_large(table: Table) -> None:
-    packed = b"x" * (2 * MOST_BYTES)
+    packed = b"x" * (2 * SMALL_BYTES)
     assert write_window(table, "acme", HEAD, "window", lambda _: [packed], None, {})
     window = read_window(table, "acme", HEAD)
     assert window
@@ -67,22 +75,22 @@ def test_a_large_window_is_spread_and_read_back_among_its_neighbours(table: Tabl
     neighbours = ["hour#2026-11-20T12#l", "hour#2026-11-20T12#m+", "hour#2026-11-20T12#m1", "hour#2026-11-20T13#a"]
     for sort in neighbours:
         assert write(table, slots(2), sort=sort)
-    assert write(table, slots(4_000))
+    assert write(table, slots(1_000))
     window = read_window(table, "acme", HEAD)
-    assert found(window) == slots(4_000)
+    assert found(window) == slots(1_000)
     assert window
     assert len(window.names) > 1
-    assert all(len(part) <= MOST_BYTES for part in window.parts)
+    assert all(len(part) <= SMALL_BYTES for part in window.parts)
     read = read_windows(table, "acme", "hour#", "hour#\U0010ffff")
     assert [each.sort for each in read] == sorted([HEAD, *neighbours])
-    assert [len(found(each)) for each in read] == [4_000 if each.sort == HEAD else 2 for each in read]
+    assert [len(found(each)) for each in read] == [1_000 if each.sort == HEAD else 2 for each in read]
 
 
 def test_only_the_chunks_that_changed_are_written(bench: Bench) -> None:
-    write(bench.table, slots(4_000))
+    write(bench.table, slots(1_000))
     before, written = read_window(bench.table, "acme", HEAD), bench.changes()
     assert before
-    changed = {**slots(4_000), (NOON + QUARTER, next(iter(slots(1)))[1]): Tally(events=7)}
+    changed = {**slots(1_000), (NOON + QUARTER, next(iter(slots(1)))[1]): Tally(events=7)}
     assert update(bench.table, changed)
     after = read_window(bench.table, "acme", HEAD)
     assert after
@@ -93,7 +101,7 @@ def test_only_the_chunks_that_changed_are_written(bench: Bench) -> None:
 
 
 def test_an_unchanged_window_is_not_written(bench: Bench) -> None:
-    for size in (2, 4_000):
+    for size in (2, 1_000):
         write(bench.table, slots(size), read_window(bench.table, "acme", HEAD))
         written = bench.changes()
         for _ in range(3):
@@ -110,12 +118,12 @@ def test_a_mark_on_the_head_is_a_change(table: Table) -> None:
     assert not write(table, slots(2), window, minutes="inside")
 
 
-@pytest.mark.parametrize(("first", "second"), [(2, 3), (2, 4_000), (4_000, 4_001), (4_000, 2), (4_000, 1)])
+@pytest.mark.parametrize(("first", "second"), [(2, 3), (2, 1_000), (1_000, 1_001), (1_000, 2), (1_000, 1)])
 def test_a_window_is_written_on_the_condition_of_what_was_read(table: Table, first: int, second: int) -> None:
     write(table, slots(first))
     read = read_window(table, "acme", HEAD)
     write(table, slots(second), read)
-    for lost in (slots(first, 9), slots(1), slots(3_700)):
+    for lost in (slots(first, 9), slots(1), slots(925)):
         with pytest.raises(ConditionFailed):
             write(table, lost, read)
         with pytest.raises(ConditionFailed):
@@ -131,7 +139,7 @@ def test_a_window_is_written_on_the_condition_of_what_was_read(table: Table, fir
 
 def test_a_window_that_shrank_is_one_item_again(table: Table) -> None:
     for small in (3, 0):
-        update(table, slots(4_000))
+        update(table, slots(1_000))
         assert update(table, slots(small))
         assert keys(table) == [HEAD]
         assert found(read_window(table, "acme", HEAD)) == slots(small)
@@ -140,9 +148,9 @@ def test_a_window_that_shrank_is_one_item_again(table: Table) -> None:
 
 
 def test_a_window_that_grows_and_shrinks_a_little_stays_as_it_is(table: Table) -> None:
-    update(table, slots(4_000))
+    update(table, slots(1_000))
     before = read_window(table, "acme", HEAD)
-    for size in (3_700, 2_000, 4_000):
+    for size in (925, 500, 1_000):
         update(table, slots(size))
         after = read_window(table, "acme", HEAD)
         assert before
@@ -157,7 +165,7 @@ class Torn(MemoryTable):
     def __init__(self, times: int) -> None:
         super().__init__()
         self.times = times
-        self.size = 4_000
+        self.size = 1_000
 
     def query(
         self, pk: str, first: str = "", last: str = "\U0010ffff", *, newest_first: bool = False, page: int = 0
@@ -182,7 +190,7 @@ def test_a_torn_reading_is_read_again(times: int) -> None:
     table = Torn(0)
     write(table, slots(table.size))
     table.times = times
-    assert found(read_window(table, "acme", HEAD)) == slots(4_000 + times)
+    assert found(read_window(table, "acme", HEAD)) == slots(1_000 + times)
 
 
 def test_a_window_that_is_rewritten_all_the_time_is_unavailable() -> None:
@@ -203,22 +211,22 @@ def test_several_windows_are_read_at_once_and_a_large_one_by_itself(times: int) 
     small, missing, strange = ("acme", "hour#2026-11-20T13#m"), ("acme", "hour#2026-11-20T14#m"), ("other", HEAD)
     windows = read_many(table, [("acme", HEAD), small, missing, strange])
     assert {key: found(window) for key, window in windows.items()} == {
-        ("acme", HEAD): slots(4_000 + times),
+        ("acme", HEAD): slots(1_000 + times),
         small: slots(3),
         strange: slots(2),
     }
 
 
 def test_a_writer_that_ended_before_its_head_has_written_nothing(table: Table) -> None:
-    write(table, slots(4_000))
+    write(table, slots(1_000))
     read = read_window(table, "acme", HEAD)
     assert read
     for stray in (f"{HEAD}#0000#00000002-x", f"{HEAD}#00ff#00000002-y"):
         table.put(Put({"pk": "acme", "sk": stray, "kind": "chunk", "data": b"?"}))
     table.put(Put({"pk": "acme", "sk": "hour#2026-11-20T12#n#0000#00000001-z", "kind": "chunk", "data": b"?"}))
-    assert found(read_window(table, "acme", HEAD)) == slots(4_000)
+    assert found(read_window(table, "acme", HEAD)) == slots(1_000)
     assert read_window(table, "acme", "hour#2026-11-20T12#n") is None
-    assert update(table, slots(4_001))
+    assert update(table, slots(1_001))
     assert not [key for key in keys(table) if key.endswith(("-x", "-y"))]
 
 
@@ -227,12 +235,15 @@ def test_chunks_that_the_table_does_not_take_leave_the_window_as_it_was(monkeypa
     write(table, slots(5))
     monkeypatch.setattr(table, "put_many", list)  # gives all of them back
     with pytest.raises(Unavailable):
-        update(table, slots(4_000))
+        update(table, slots(1_000))
     assert found(read_window(table, "acme", HEAD)) == slots(5)
 
 
 @pytest.mark.parametrize("turns", [4])
-def test_no_item_is_larger_than_a_table_takes_and_the_parts_do_not_become_more_for_ever(turns: int) -> None:
+def test_no_item_is_larger_than_a_table_takes_and_the_parts_do_not_become_more_for_ever(
+    monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    monkeypatch.setattr(windows, "MOST_BYTES", MOST_BYTES)  # as they are deployed
     table = MemoryTable()
     users = frozenset(digest(str(number).encode()) for number in range(950))
     shapes: list[Slots] = [

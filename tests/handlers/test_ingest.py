@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -23,6 +24,13 @@ def send(body: str | bytes, **headers: str) -> tuple[int, Any]:
         event["body"] = body
     answer = ingest.handler(event, None)
     return answer["statusCode"], json.loads(answer["body"])
+
+
+def bomb(megabytes: int) -> bytes:
+    """Gzip of so many blanks, of which one megabyte was packed: nobody reads as far as its checksum, which is wrong."""
+    packer = zlib.compressobj(1, wbits=31)
+    first, each = (packer.compress(b" " * MEGABYTE) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return first + each * (megabytes - 1) + packer.flush()
 
 
 def stored(street: Street) -> list[Item]:
@@ -68,7 +76,7 @@ def test_a_body_is_read_as_its_headers_say(
         (json.dumps([used(str(number)) for number in range(1001)]), {}, 413, "too_large"),
         (json.dumps([used("a", note="x" * 5 * MEGABYTE)]), {}, 413, "too_large"),
         (gzip.compress(b" " * 5 * MEGABYTE), {"content_encoding": "gzip"}, 413, "too_large"),
-        (gzip.compress(b" " * 500 * MEGABYTE, 1), {"content_encoding": "gzip"}, 413, "too_large"),
+        (bomb(500), {"content_encoding": "gzip"}, 413, "too_large"),
     ],
     # The bodies are large, and gzip writes the time into them: names that stay.
     ids=[

@@ -10,6 +10,7 @@ import pytest
 from adapters.items import Item, string
 from metering.times import DAY, HOUR, MINUTE, QUARTER, floor, format_time, hour_of_name
 from tests.handlers.street import METERS, NOW, Crash, Street, edge
+from tests.rows import deep, quick_of
 
 GB = 2
 KEPT = 49 * DAY  # `accept_past` and fourteen days
@@ -74,10 +75,6 @@ def crash(street: Street, written: int, work: Callable[[], None], answer_lost: b
     with suppress(Crash):
         work()
     street.writes_left = None
-
-
-def deep(*values: Any) -> Any:
-    return pytest.param(*values, marks=pytest.mark.deep)
 
 
 START = NOW - 30 * MINUTE
@@ -231,7 +228,8 @@ def test_what_outlived_its_start_is_listed_once_also_while_its_stop_is_ahead_of_
         street.minute()
 
 
-def test_many_machines_for_weeks_are_read_right_at_any_moment_and_paid(endless: Street) -> None:
+@pytest.mark.parametrize("days", [8, deep(20)])
+def test_many_machines_for_weeks_are_read_right_at_any_moment_and_paid(endless: Street, days: int) -> None:
     street = endless
     starts = {f"m{number}": START + number * 47 * MINUTE for number in range(7)}
     ends: dict[str, int] = {}
@@ -246,7 +244,7 @@ def test_many_machines_for_weeks_are_read_right_at_any_moment_and_paid(endless: 
         street.now = max(street.now, start)
         post_at(street, "start", start, vm=vm)
     right()
-    for day in range(20):
+    for day in range(days):
         street.now = floor(street.now, DAY) + DAY + (day * 5 % 24) * HOUR + day * QUARTER // 7
         right()  # before anything was poked
         street.minute()
@@ -259,7 +257,7 @@ def test_many_machines_for_weeks_are_read_right_at_any_moment_and_paid(endless: 
     assert not street.parked()
 
 
-@pytest.mark.parametrize("written", [0, 1, 2, 3, 4, 5, 7, 9])
+@pytest.mark.parametrize("written", quick_of([0, 1, 2, 3, 4, 5, 7, 9], 1, 3, 5))
 @pytest.mark.parametrize("answer_lost", [False, True])
 def test_a_process_that_ends_while_it_counts_a_day_and_is_run_again_counts_it_once(
     endless: Street, written: int, answer_lost: bool

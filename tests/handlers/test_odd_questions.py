@@ -17,6 +17,7 @@ from infra.openapi.parameters import QUERY
 from metering.packing import canonical, digest
 from metering.times import DAY, format_time
 from tests.handlers.street import NOW, Street, edge, used
+from tests.rows import deep
 
 READ = sorted(name.removeprefix("GET ") for name in OPERATIONS if name.startswith("GET "))
 
@@ -107,7 +108,7 @@ def lived(street: Street, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Str
     return street
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(100, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("examples", [5, deep(100)])
 @pytest.mark.parametrize("route", READ)
 def test_no_question_is_too_odd_for_an_answer(lived: Street, route: str, examples: int) -> None:
     @settings(

@@ -17,6 +17,7 @@ from adapters.items import Item
 from metering.times import MINUTE
 from metering.window_items import pack_sessions, pack_slots
 from tests.handlers.street import NOW, Crash, Street, edge, used
+from tests.rows import deep
 
 Build = Callable[[], Street]
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
@@ -156,16 +157,18 @@ def live_through(street: Street, writes_left: int | None, *, answer_lost: bool) 
     return 0 if street.writes_left is None else most - street.writes_left
 
 
+@pytest.mark.parametrize("every", [4, deep(1)])
 @pytest.mark.parametrize("answer_lost", [False, True])
 def test_a_process_that_ends_at_any_write_and_is_run_again_leaves_nothing_half_done(
-    build: Build, answer_lost: bool
+    build: Build, answer_lost: bool, every: int
 ) -> None:
+    """At every fourth write in the quick suite, and others where the answer is lost."""
     reference = begin(build)
     writes = live_through(reference, None, answer_lost=answer_lost)
     expected = state(reference)
     assert 40 < writes < 200
     assert expected["told"]["invoices"]
-    for number in range(writes):
+    for number in range(2 * answer_lost % every, writes, every):
         street = begin(build)
         assert live_through(street, number, answer_lost=answer_lost) == 0, "nothing crashed"
         assert state(street) == expected, f"after a crash at write {number}"

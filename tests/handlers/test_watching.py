@@ -12,6 +12,7 @@ from taximeter.scenario import read
 from taximeter.simulate import simulate
 from tests.handlers.street import METERS, NOW, PLAN, Street, edge, used
 from tests.handlers.test_long_sessions import GB, KEPT, START, Watch, live_on
+from tests.rows import deep
 
 ENDLESS = {key: value for key, value in METERS[1].items() if key != "max_duration"}
 
@@ -57,7 +58,9 @@ def charged(street: Street, events: list[dict[str, Any]], starts_at: int) -> lis
     return [[{part: line[part] for part in parts} for line in lines] for lines in (told, expected)]
 
 
-@pytest.mark.parametrize("days", [60])
+@pytest.mark.parametrize(
+    ("free", "days"), [({}, 52), deep({}, 60), deep({"currency": "USD"}, 60)], ids=str, indirect=["free"]
+)
 def test_a_session_without_a_plan_is_metered_for_weeks_closed_and_charged_by_a_plan_set_later(
     free: Street, days: int
 ) -> None:

@@ -1,6 +1,9 @@
 """The templates that the tests of infra/ look at, synthesised once."""
 
+import fcntl
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +19,24 @@ def asset_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def synthesised(name: str, context: dict[str, Any], factory: pytest.TempPathFactory) -> Path:
+    """The assembly of that name, which the first of the run's processes makes and the others find."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = shared / f"{name}.made"
+        if not made.exists():
+            synthesise(context, shared / name)
+            made.touch()
+    return shared / name
+
+
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory, asset_directory: Path) -> Path:
     """The cloud assembly for AWS, as cdk.json has it."""
     context = {"asset_directory": str(asset_directory)}
-    return synthesise(context, tmp_path_factory.mktemp("aws"))
+    return synthesised("aws", context, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +49,7 @@ def local_assembly(tmp_path_factory: pytest.TempPathFactory, asset_directory: Pa
         "top_up_delay_seconds": 1,
         "asset_directory": str(asset_directory),
     }
-    return synthesise(context, tmp_path_factory.mktemp("local"))
+    return synthesised("local", context, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

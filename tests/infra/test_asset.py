@@ -75,6 +75,7 @@ def test_the_same_inputs_make_the_same_bytes_anywhere(functions: Path, tmp_path:
     assert files(one) == files(two)
 
 
+@pytest.mark.deep
 def test_two_may_build_at_once(functions: Path, tmp_path: Path) -> None:
     assert functions.is_dir()
     with ThreadPoolExecutor(4) as pool:

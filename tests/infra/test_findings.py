@@ -50,6 +50,7 @@ def test_a_finding_fails_the_synthesis(tmp_path: Path, asset_directory: Path) ->
     assert "TaximeterData/Planted" in (tmp_path / "validation-report.json").read_text("utf-8")
 
 
+@pytest.mark.deep
 def test_cfn_lint_has_nothing_to_say(assembly: Path, local_assembly: Path) -> None:
     templates = [*assembly.glob("*.template.json"), *local_assembly.glob("*.template.json")]
     assert len(templates) == 4

@@ -140,6 +140,7 @@ def test_whatever_the_document_says_is_escaped() -> None:
     assert "<script" not in render(said)
 
 
+@pytest.mark.deep
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (the package chromium of Debian has it)")
 @pytest.mark.parametrize("width", [1280, 500])
 def test_a_browser_shows_the_page_whole_at_any_width(tmp_path: Path, width: int) -> None:

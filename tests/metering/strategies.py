@@ -122,6 +122,11 @@ tallies = st.builds(
     values=st.frozensets(words, max_size=3),
 )
 
-slots: st.SearchStrategy[Slots] = st.dictionaries(
-    st.tuples(st.integers(0, 5).map(lambda number: NOON + number * QUARTER), dimensions()), tallies, max_size=6
-)
+
+def slots_of(most: int, least: int = 0) -> st.SearchStrategy[Slots]:
+    """So many slots within an hour and a half."""
+    quarters = st.integers(0, 5).map(lambda number: NOON + number * QUARTER)
+    return st.dictionaries(st.tuples(quarters, dimensions()), tallies, min_size=least, max_size=most)
+
+
+slots = slots_of(6)

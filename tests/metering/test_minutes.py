@@ -5,10 +5,11 @@ from hypothesis import strategies as st
 
 from metering.minutes import MOST_MINUTES, Minutes
 from metering.windows import Slots, merge
-from tests.metering.strategies import slots
+from tests.metering.strategies import slots_of
 
 names = st.integers(0, 14).map("{:02d}".format)
-refreshes = st.lists(st.dictionaries(names, slots, min_size=1, max_size=3), max_size=12)
+# There are many minutes: few slots of each show what more would.
+refreshes = st.lists(st.dictionaries(names, slots_of(2), min_size=1, max_size=3), max_size=12)
 
 
 @given(refreshes, st.data())
@@ -27,7 +28,7 @@ def test_minutes_folded_in_any_order_are_the_hour_unless_they_are_sealed(
         assert all(minutes.last[minute] == folded[minute] for minute in minutes.last)
 
 
-@given(st.dictionaries(names, slots.filter(bool), min_size=9, max_size=15))
+@given(st.dictionaries(names, slots_of(2, least=1), min_size=9, max_size=15))
 def test_the_newest_minutes_stay_apart_and_the_older_ones_are_sealed(folded: dict[str, Slots]) -> None:
     minutes = Minutes().replacing(folded)
     assert sorted(minutes.last) == sorted(folded)[-MOST_MINUTES:]

@@ -11,6 +11,7 @@ import pytest
 
 from handlers import _door, _live
 from tests.handlers.street import Street
+from tests.rows import deep
 from tests.simulation.catalogue import Json
 from tests.simulation.lived import INGREDIENTS, Lived, ingredients
 from tests.simulation.year import Year
@@ -117,9 +118,12 @@ def deployed(tmp_path: Path) -> Iterator[OnTheCloud]:
         clouds.stop(port, home=tmp_path)
 
 
-def test_a_year_of_one_customer_is_the_same_lived_through_and_computed(street: Street) -> None:
-    year = Year(2, ("plain",), visits=1, events_each=3)
-    lived = Lived(InMemory(street), year, days_between=8)
+@pytest.mark.parametrize(("name", "days_between"), [("annual", 40), deep("plain", 8)])
+def test_a_year_of_one_customer_is_the_same_lived_through_and_computed(
+    street: Street, name: str, days_between: int
+) -> None:
+    year = Year(2, (name,), visits=1, events_each=3)
+    lived = Lived(InMemory(street), year, days_between)
     check_year(lived.heard, year, street.now)
 
 

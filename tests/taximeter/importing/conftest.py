@@ -65,6 +65,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
 
     class Door(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or each answer waits for the acknowledgement of its headers
 
         def do_POST(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}

@@ -24,6 +24,7 @@ from taximeter.importing.run import run
 from taximeter.importing.sending import Sender, Stopped
 from taximeter.importing.sources import Source
 from tests.handlers.street import NOW, used
+from tests.rows import deep
 from tests.taximeter.importing.conftest import Deployment
 from tests.taximeter.importing.test_sources import write_parquet
 
@@ -230,18 +231,21 @@ def test_an_interrupted_import_goes_on_where_it_was(deployment: Deployment, tmp_
 
 
 @pytest.mark.parametrize("change", ["content", "address", "key", "mapping", "restart", "state", "rejected"])
-def test_what_is_not_the_same_import_begins_anew(deployment: Deployment, tmp_path: Path, change: str) -> None:
-    rows = lines(3_000)
+def test_what_is_not_the_same_import_begins_anew(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr("taximeter.importing.run.MOST_EVENTS", 100)
+    rows = lines(300)
     rows[0] = b"broken"
     file = write(tmp_path / "events.ndjson", rows)
     deployment.before = lambda number: None if number <= 2 else (403, {}, b"{}")
     assert command(deployment, file, "--concurrency", "1").exit_code == 1
     state = tmp_path / "events.ndjson.import.json"
-    assert json.loads(state.read_text())["rows"] == 2_000
+    assert json.loads(state.read_text())["rows"] == 200
     deployment.before = lambda _: None
     match change:
         case "content":
-            write(file, lines(3_001))
+            write(file, lines(301))
         case "state":
             state.write_text("{")
         case "rejected":
@@ -251,7 +255,7 @@ def test_what_is_not_the_same_import_begins_anew(deployment: Deployment, tmp_pat
         more = ["--url", deployment.url.replace("127.0.0.1", "localhost")]
     told = json.loads(command(deployment, file, *more, "--json").stdout)
     assert told["resumed_at"] == 0
-    assert told["rows"] == (3_001 if change == "content" else 3_000)
+    assert told["rows"] == (301 if change == "content" else 300)
 
 
 def test_rows_that_were_told_of_but_not_yet_known_are_not_told_of_twice(tmp_path: Path) -> None:
@@ -288,7 +292,10 @@ def test_progress_is_the_requests_order_whatever_that_of_the_answers(deployment:
     assert total(deployment) == 3 * 6_000
 
 
-def test_never_more_requests_run_than_was_said(deployment: Deployment, tmp_path: Path) -> None:
+def test_never_more_requests_run_than_was_said(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taximeter.importing.run.MOST_EVENTS", 100)
     running, most = 0, 0
 
     def begin(_: int) -> None:
@@ -304,7 +311,7 @@ def test_never_more_requests_run_than_was_said(deployment: Deployment, tmp_path:
             running -= 1
 
     deployment.before, deployment.after = begin, end
-    assert command(deployment, write(tmp_path / "e.ndjson", lines(12_000)), "--concurrency", "3").exit_code == 0
+    assert command(deployment, write(tmp_path / "e.ndjson", lines(1_200)), "--concurrency", "3").exit_code == 0
     assert most == 3
 
 
@@ -324,7 +331,9 @@ def test_a_fault_in_the_middle_keeps_the_windows_before_it(
     assert len(deployment.events()) == 5_000
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [deep(signal.SIGINT), signal.SIGTERM, deep(signal.SIGKILL)], ids=lambda number: number.name
+)
 def test_a_process_that_is_ended_goes_on_when_it_is_run_again(
     deployment: Deployment, tmp_path: Path, number: signal.Signals
 ) -> None:

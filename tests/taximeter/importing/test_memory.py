@@ -33,6 +33,7 @@ class Taker(BaseHTTPRequestHandler):
     """Accepts whatever is sent but every thousandth row, and remembers nothing."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits for the acknowledgement of its headers
 
     def do_POST(self) -> None:
         lines = gzip.decompress(self.rfile.read(int(self.headers["content-length"]))).count(b"\n") + 1

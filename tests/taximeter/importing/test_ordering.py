@@ -13,14 +13,15 @@ from taximeter.importing import ordering
 from taximeter.importing.ordering import windows
 from taximeter.importing.sources import Damaged
 from tests.handlers.street import NOW, used
+from tests.rows import quick_of
 from tests.taximeter.importing.conftest import Deployment
 from tests.taximeter.importing.test_import import command, lines, total, write
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows of 1,000 rows."""
-    monkeypatch.setattr(ordering, "_MOST_ROWS", 1_000)
+    """Windows of 100 rows."""
+    monkeypatch.setattr(ordering, "_MOST_ROWS", 100)
 
 
 def test_what_belongs_together_is_sent_together() -> None:
@@ -60,12 +61,12 @@ def test_a_window_is_made_when_its_turn_comes_and_no_earlier() -> None:
     taken: list[int] = []
 
     def file() -> Iterator[bytes]:
-        for number in range(10_000):
+        for number in range(1_000):
             taken.append(number)
             yield b"{}"
 
-    assert [len(window) for window in islice(windows(file(), 0), 2)] == [1_000, 1_000]
-    assert len(taken) == 2_000
+    assert [len(window) for window in islice(windows(file(), 0), 2)] == [100, 100]
+    assert len(taken) == 200
 
 
 def test_a_shuffled_file_comes_to_each_hour_once_a_window(deployment: Deployment, tmp_path: Path) -> None:
@@ -80,27 +81,27 @@ def test_a_shuffled_file_comes_to_each_hour_once_a_window(deployment: Deployment
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("stopped_after", range(1, 8))
+@pytest.mark.parametrize("stopped_after", quick_of(range(1, 8), 2, 4, 7))
 def test_what_was_interrupted_goes_on_inside_a_window(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_after: int
 ) -> None:
-    monkeypatch.setattr("taximeter.importing.run.MOST_EVENTS", 300)
-    rows = lines(2_500)
-    rows[17] = rows[2_222] = b"broken"
+    monkeypatch.setattr("taximeter.importing.run.MOST_EVENTS", 30)
+    rows = lines(250)
+    rows[17] = rows[222] = b"broken"
     file = write(tmp_path / "e.ndjson", rows)
     deployment.before = lambda number: None if number <= stopped_after else (403, {}, b"{}")
     assert command(deployment, file, "--concurrency", "1").exit_code == 1
     state = json.loads((tmp_path / "e.ndjson.import.json").read_text())
     assert (state["rows"], state["ordered"]) == (
-        stopped_after // 4 * 1_000 + stopped_after % 4 * 300,
-        stopped_after % 4 * 300,
+        stopped_after // 4 * 100 + stopped_after % 4 * 30,
+        stopped_after % 4 * 30,
     )
     deployment.before = lambda _: None
     tried = len(deployment.requests)
     told = json.loads(command(deployment, file, "--json").stdout)
-    assert (told["resumed_at"], told["rows"], told["accepted"], told["rejected"]) == (state["rows"], 2_500, 2_498, 2)
+    assert (told["resumed_at"], told["rows"], told["accepted"], told["rejected"]) == (state["rows"], 250, 248, 2)
     assert len(deployment.requests) - tried == 10 - stopped_after, "what is known is not sent again"
-    assert len(deployment.events()) == 2_498
-    whole = sum(number % 5 + 1 for number in range(2_500))
-    lost = sum(int(json.loads(lines(2_500)[place])["value"]) for place in (17, 2_222))
+    assert len(deployment.events()) == 248
+    whole = sum(number % 5 + 1 for number in range(250))
+    lost = sum(int(json.loads(lines(250)[place])["value"]) for place in (17, 222))
     assert total(deployment) == whole - lost
