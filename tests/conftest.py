@@ -1,5 +1,6 @@
 """What all tests share: one local cloud for the whole run, started when the first test asks for it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,17 @@ if TYPE_CHECKING:
 
 DEEP_SECONDS = 900
 
-# How long an example takes says nothing where others run beside it. How many are tried, metering/conftest.py says.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
+# How often properties are tried. The first two try the same examples every time, so that a red run is red for everyone;
+# CI takes the second. The last one looks for new ones. How long an example takes says nothing: others run beside it.
+for profile, examples, repeatable in (("quick", 30, True), ("thorough", 200, True), ("deep", 2_000, False)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        derandomize=repeatable,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -268,7 +268,7 @@ def naive(several: list[Event], meter: Meter, now: int, ends_at: int | None) -> 
             running = starts[-1]
     if running and ends_at is not None and ends_at <= now:
         due = running.timestamp + meter.max_duration if meter.max_duration is not None else None
-        reason = "max_duration" if due is not None and due < ends_at else "ends_at"
+        reason = "max_duration" if due is not None and due <= ends_at else "ends_at"
         found.add((running.id, running.timestamp, min(due or ends_at, ends_at), reason))
     elif running:
         found.add((running.id, running.timestamp, None, "open"))
