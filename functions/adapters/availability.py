@@ -21,9 +21,9 @@ def available() -> Iterator[None]:
     try:
         yield
     except (ConnectionError, HTTPClientError) as error:
-        raise Unavailable("a table does not answer: send it again") from error
+        raise Unavailable("what this needs does not answer: send it again") from error
     except ClientError as error:
         reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
         if not ({error.response["Error"]["Code"]} | reasons) & _BUSY:
             raise
-        raise Unavailable("a table is too busy: send it again") from error
+        raise Unavailable("what this needs is too busy: send it again") from error

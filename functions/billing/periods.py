@@ -8,8 +8,6 @@ from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from metering.errors import Invalid
-
 PeriodUnit = Literal["month", "week", "day", "year"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,18 +43,6 @@ class Calendar:
     timezone: str
     anchor_day: int
     starts_at: int
-
-
-def period_at(calendar: Calendar, instant: int) -> Period:
-    """The period that holds the instant; the first one begins at `starts_at` and may be short.
-
-    Raises:
-        Invalid: the instant lies before `starts_at`.
-    """
-    if instant < calendar.starts_at:
-        raise Invalid("nothing is charged before starts_at")
-    whole = whole_period(calendar, instant)
-    return Period(max(whole.start, calendar.starts_at), whole.end)
 
 
 def next_period(calendar: Calendar, start: int) -> Period:

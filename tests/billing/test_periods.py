@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.periods import Calendar, Period, next_period, period_at, share, whole_period
-from metering.errors import Invalid
-from metering.times import HOUR, format_time, parse_time
+from billing.periods import Calendar, Period, next_period, share, whole_period
+from metering.times import format_time, parse_time
 
 instants = st.integers(min_value=parse_time("1990-01-01T00:00:00Z"), max_value=parse_time("2060-01-01T00:00:00Z"))
 zones = st.sampled_from(
@@ -53,33 +52,28 @@ def test_an_instant_lies_in_the_period_of_its_local_calendar(
     unit: str, zone: str, anchor: int, instant: str, start: str, end: str
 ) -> None:
     calendar = Calendar(unit, zone, anchor, parse_time("1970-03-05T00:00:00Z"))  # type: ignore[arg-type]  # from a table
-    period = period_at(calendar, parse_time(instant))
+    period = whole_period(calendar, parse_time(instant))
 
     assert (format_time(period.start), format_time(period.end)) == (start, end)
 
 
 @given(calendars, instants)
 def test_periods_follow_one_another_without_gap_or_overlap(calendar: Calendar, instant: int) -> None:
-    period = period_at(calendar, instant)
+    period = whole_period(calendar, instant)
 
     assert period.start <= instant < period.end
-    assert period_at(calendar, period.start) == period
-    assert period_at(calendar, period.end - 1) == period
-    assert period_at(calendar, period.end) == next_period(calendar, period.end)
+    assert whole_period(calendar, period.start) == period
+    assert whole_period(calendar, period.end - 1) == period
+    assert whole_period(calendar, period.end) == next_period(calendar, period.end)
 
 
 def test_the_first_period_begins_at_starts_at_and_is_short() -> None:
     starts_at = parse_time("2026-11-16T00:00:00Z")
     calendar = Calendar("month", "UTC", 1, starts_at)
-    period = period_at(calendar, starts_at)
+    period = next_period(calendar, starts_at)
 
     assert period == Period(starts_at, parse_time("2026-12-01T00:00:00Z"))
     assert share(period, whole_period(calendar, starts_at)) == Fraction(1, 2)
-
-
-def test_nothing_lies_in_a_period_before_starts_at() -> None:
-    with pytest.raises(Invalid):
-        period_at(Calendar("month", "UTC", 1, HOUR), HOUR - 1)
 
 
 def test_after_a_change_of_calendar_the_next_period_runs_to_its_first_boundary() -> None:
